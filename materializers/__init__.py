@@ -1,0 +1,8 @@
+"""How medweave's types live in ZenML's artifact store."""
+
+from materializers.evaluation import EvaluationMaterializer
+from materializers.image_table import ImageTableMaterializer
+from materializers.inventory import InventoryMaterializer
+from materializers.segmenter import SegmenterMaterializer
+
+__all__ = ["EvaluationMaterializer", "ImageTableMaterializer", "InventoryMaterializer", "SegmenterMaterializer"]

@@ -1,0 +1,337 @@
+"""Typed settings of a task, read from one YAML; an unknown key is an error that names the nearest valid one."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from medweave.errors import InputError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A frozen part of the settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phantoms(Section):
+    """Embedded images with exact masks, made on the spot (used when `data.root` is not set)."""
+
+    modality: Literal["ultrasound", "dermoscopy", "xray"] = "ultrasound"
+    size: Annotated[int, Field(ge=64, le=1024)] = 192
+    gold: Positive = 16
+    unlabeled: Annotated[int, Field(ge=0)] = 64
+    test: Positive = 48
+
+
+class Source(Section):
+    """Where one split's images and masks are: folders, or a CSV with `image` and `mask` columns.
+
+    Paths are relative to `data.root` unless absolute or a URI. `list` names a text file with one image id a line:
+    only these images are taken.
+    """
+
+    images: str | None = None
+    masks: str | None = None
+    csv: str | None = None
+    list: str | None = None
+
+
+class Duplicates(Section):
+    """Near-duplicates by perceptual hash: at most `distance` differing bits out of 256."""
+
+    distance: Annotated[int, Field(ge=0, le=64)] = 28
+    across_splits: Literal["warning", "error"] = "warning"
+
+
+class Data(Section):
+    """Where images, masks and groups are, and what the masks mean; see `Source` for relative paths."""
+
+    root: str | None = None
+    phantoms: Phantoms | None = None
+    gold: Source = Source(images="gold/images", masks="gold/masks")
+    unlabeled: Source = Source(images="unlabeled/images")
+    test: Source = Source(images="test/images", masks="test/masks")
+    groups: str = "groups.csv"
+    classes: tuple[str, ...] = ("foreground",)
+    max_pixels: Positive = 100_000_000
+    duplicates: Duplicates = Duplicates()
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """Accept a number of foreground classes, and a list that starts with the background."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return ("foreground",) if value == 1 else tuple(f"class_{k}" for k in range(1, value + 1))
+        if isinstance(value, (list, tuple)) and value and str(value[0]).lower() == "background":
+            return tuple(value[1:])
+        return value
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value) or len(value) > 254:
+            raise ValueError("needs 1 to 254 distinct foreground class names")
+        return value
+
+
+class Validation(Section):
+    """Bounds that data must keep before a run starts; `slack` widens what gold allows."""
+
+    min_gold: Positive = 4
+    min_unlabeled: Annotated[int, Field(ge=0)] = 0
+    min_test: Positive = 4
+    min_size: Positive = 16
+    slack: Annotated[float, Field(ge=0.0)] = 1.0
+
+
+class Synthesis(Section):
+    """Whether images are made, and how many."""
+
+    enabled: bool = False
+    count: Positive = 100
+
+
+class Augmentation(Section):
+    """Random changes of training images.
+
+    Degrees of `rotation`, factors of `scale`, shares of the size as `translation`; `gamma` is the range of exponents of
+    the intensity, `noise` the largest standard deviation of added noise and `colour` the largest change of saturation,
+    both in shares of the full range. Brightness and contrast need none: inputs are standardised.
+    """
+
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
+    scale: tuple[float, float] = (0.75, 1.35)
+    translation: Share = 0.1
+    gamma: tuple[float, float] = (0.6, 1.6)
+    noise: Share = 0.05
+    colour: Share = 0.3
+    flip_horizontal: bool = True
+    flip_vertical: bool = False
+
+
+class Segmentation(Section):
+    """One recipe for the coarse, the baseline and the final model."""
+
+    architecture: Literal["Unet", "UnetPlusPlus", "FPN", "MAnet", "Linknet", "DeepLabV3Plus", "PAN", "Segformer"] = (
+        "Unet"
+    )
+    encoder: str = "resnet18"
+    encoder_weights: str | None = None
+    decoder_channels: tuple[Positive, ...] | None = (128, 64, 32, 16, 16)
+    image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 160
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    coarse_steps: Positive = 600
+    final_steps: Positive = 1200
+    evaluations: Positive = 4
+    batch_size: Positive = 8
+    gold_share: Share = 0.5
+    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1e-2
+    schedule: Literal["onecycle", "cosine"] = "onecycle"
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    flip_at_test: bool = True
+    augmentation: Augmentation = Augmentation()
+
+
+class Prompts(Section):
+    """What a promptable model is given: boxes grown by `margin` of their size, points, or both."""
+
+    kind: Literal["box", "points", "box_and_points"] = "box"
+    margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.08
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+
+
+class Labeling(Section):
+    """`imported` is a folder of masks (looked up under `data.root`, then from the working directory)."""
+
+    labeler: str = "grabcut"
+    imported: str | None = None
+    checkpoint: str | None = None
+    model_type: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
+    prompts: Prompts = Prompts()
+
+
+class Quality(Section):
+    """What a weak label must reach in predicted Dice to be accepted, or to go to review."""
+
+    accept: Share = 0.6
+    review: Share = 0.3
+    slack: Annotated[float, Field(ge=0.0)] = 0.5
+    min_component_share: Share = 0.1
+
+
+class Evaluation(Section):
+    """Bootstrap resamples, and the surface Dice's tolerance in pixels of the image itself."""
+
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    surface_tolerance: Annotated[float, Field(gt=0.0)] = 3.0
+
+
+class Promotion(Section):
+    """`margin`: how much mean Dice a challenger may lose against the champion, at the interval's lower end."""
+
+    margin: Share = 0.02
+    min_test: Positive = 20
+
+
+class Tracking(Section):
+    """MLflow's URI; without one `$MLFLOW_TRACKING_URI`, or the store in medweave's home."""
+
+    uri: str | None = None
+
+
+class Compute(Section):
+    """Device, precision, threads (0: all cores) and how many rows a shard has."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["bf16", "fp32"] = "bf16"
+    threads: Annotated[int, Field(ge=0)] = 0
+    shard_rows: Positive = 64
+
+
+class Settings(Section):
+    """All settings of one task."""
+
+    task: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    profile: Literal["fast", "default"] = "default"
+    data: Data = Data()
+    validation: Validation = Validation()
+    synthesis: Synthesis = Synthesis()
+    segmentation: Segmentation = Segmentation()
+    labeling: Labeling = Labeling()
+    quality: Quality = Quality()
+    evaluation: Evaluation = Evaluation()
+    promotion: Promotion = Promotion()
+    tracking: Tracking = Tracking()
+    compute: Compute = Compute()
+
+    @property
+    def model_name(self) -> str:
+        """Name of the task's registered model."""
+        return f"medweave-{self.task}"
+
+    def only(self, *sections: str) -> Settings:
+        """These sections (and the seed), all others at their defaults.
+
+        A step that takes only what it needs is not run again when something else changes.
+        """
+        return Settings(task="any", seed=self.seed, **{section: getattr(self, section) for section in sections})
+
+    def digest(self) -> str:
+        """SHA-256 of all settings, defaults included, as 64 hexadecimal digits."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "fast": {
+        "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 300, "evaluations": 2},
+        "evaluation": {"resamples": 500},
+    },
+}
+"""Defaults that a profile changes; what a YAML or `--set` states wins over them."""
+
+
+def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a task's YAML and apply `section.key=value` overrides (values are YAML).
+
+    Raises InputError for a file that is missing or no YAML mapping, and for a wrong key or value.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration; give the path of a YAML such as configs/demo.yaml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a readable YAML file") from None
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise InputError(f"{path}:{line} is not valid YAML; mend the syntax there") from None
+    if not isinstance(raw, dict):
+        raise InputError(f"{path}: holds no settings; start with 'task: NAME'")
+    for override in overrides:
+        _set(raw, override)
+    return parse_settings(raw, where=str(path))
+
+
+def demo_config() -> Path:
+    """The demo's YAML: in the installed package, or in the repository beside it."""
+    package = Path(__file__).parent
+    installed = package / "configs" / "demo.yaml"
+    return installed if installed.exists() else package.parent / "configs" / "demo.yaml"
+
+
+def parse_settings(raw: Mapping[str, Any], where: str = "settings") -> Settings:
+    """Validate a nested mapping into Settings, with the profile's defaults underneath it."""
+    profile = raw.get("profile", "default")
+    merged = _merge(PROFILES.get(profile, {}) if isinstance(profile, str) else {}, raw)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(where, problem) for problem in error.errors())) from None
+
+
+def _set(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise InputError(f"--set {override}: not of the form section.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: the value is not valid YAML; quote it") from None
+    node = raw
+    for name in names[:-1]:
+        child = node.get(name)
+        if child is None:
+            child = node[name] = {}
+        if not isinstance(child, dict):
+            raise InputError(f"--set {override}: '{name}' is a value, not a section")
+        node = child
+    node[names[-1]] = value
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _explain(where: str, problem: Mapping[str, Any]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        valid = _keys_at(location[:-1])
+        near = difflib.get_close_matches(location[-1], valid, n=1, cutoff=0.0)
+        hint = f"did you mean '{'.'.join([*location[:-1], near[0]])}'?" if near else "remove it"
+        return f"{where}: unknown key '{key}'; {hint}"
+    if problem["type"] == "missing":
+        return f"{where}: '{key}' is required; add it"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{where}: '{key}' = {problem['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _keys_at(location: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for name in location:
+        annotation = model.model_fields[name].annotation
+        options = [annotation, *get_args(annotation)]
+        model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
+    return list(model.model_fields)

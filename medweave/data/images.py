@@ -1,0 +1,126 @@
+"""Images as arrays: PNG, JPEG, TIFF, BMP, DICOM and NIfTI slices, from a local path or any fsspec URI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medweave.data.decoding import UnfitError, decode
+from medweave.errors import InputError
+
+Array = np.ndarray[Any, Any]
+
+EXTENSIONS = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
+
+
+class UnreadableImageError(InputError):
+    """A file that is missing, empty, damaged, too large or of a kind that is not read."""
+
+
+def read_bytes(uri: str) -> bytes:
+    """Content of a local path or fsspec URI (s3://, memory://, file://).
+
+    Raises UnreadableImageError for a file that is missing, empty or out of reach.
+    """
+    import fsspec
+
+    path = _local_path(uri)
+    try:
+        if path is not None:
+            data = path.read_bytes()
+        else:
+            with fsspec.open(uri, "rb") as file:
+                data = file.read()
+    except FileNotFoundError:
+        raise UnreadableImageError(f"{uri}: no such file; check the path") from None
+    except Exception as error:  # storage clients raise errors of their own
+        raise UnreadableImageError(f"{uri}: cannot be read ({_line(error)}); check the path and the access") from error
+    if not data:
+        raise UnreadableImageError(f"{uri}: is empty; replace or remove it")
+    return data
+
+
+def list_images(folder: str) -> list[tuple[str, str]]:
+    """The (image_id, URI) of each file in a folder with a known extension, sorted; hidden files are left out.
+
+    An image_id is the file's name without its extension; two files with the same id are both listed. Local files come
+    back as plain absolute paths. Subfolders are not searched. Raises InputError for a missing folder.
+    """
+    import fsspec
+
+    path = _local_path(folder)
+    try:
+        if path is not None:
+            uris = [str(file) for file in path.absolute().iterdir() if file.is_file()]
+        else:
+            fs, root = fsspec.core.url_to_fs(folder)
+            fs.invalidate_cache(root)
+            if not fs.isdir(root):
+                raise FileNotFoundError
+            uris = [fs.unstrip_protocol(entry["name"]) for entry in fs.ls(root, detail=True) if entry["type"] == "file"]
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no such folder; check the path") from None
+    except NotADirectoryError:
+        raise InputError(f"{folder}: is not a folder; give the folder that holds the images") from None
+    except Exception as error:  # storage clients raise errors of their own
+        raise InputError(f"{folder}: cannot be listed ({_line(error)}); check the path and the access") from error
+    named = ((uri.rsplit("/", 1)[-1], uri) for uri in uris)
+    return sorted((_image_id(name), uri) for name, uri in named if _image_id(name) and not name.startswith("."))
+
+
+def read_image(uri: str, max_pixels: int) -> Array:
+    """Read and decode an image; see `read_bytes` and `decode_image`."""
+    return decode_image(read_bytes(uri), uri, max_pixels)
+
+
+def decode_image(data: bytes, name: str, max_pixels: int, *, labels: bool = False) -> Array:
+    """Decode an image file, whose format is told by its content.
+
+    Returns HxW (gray) or HxWx3 (RGB), uint8, uint16 or float32. Alpha is dropped, the EXIF orientation is applied and
+    palettes become RGB. DICOM: rescaled (float32 where that changes values); a VOI window maps to 0..255 (uint8);
+    MONOCHROME1 is inverted (within the image's own range unless uint8). NIfTI: rows are y, columns are x.
+    With `labels`, class numbers are kept: the indices of a coloured palette, the stored values of a DICOM file.
+
+    Raises UnreadableImageError, naming `name`, for no image, a damaged or truncated one, non-finite pixels, volumes,
+    and for more than `max_pixels` pixels, which the header tells before any pixel is decoded.
+    """
+    if not data:
+        raise UnreadableImageError(f"{name}: is empty; replace or remove it")
+    try:
+        return decode(data, max_pixels, labels)
+    except UnfitError as reason:
+        raise UnreadableImageError(f"{name}: {reason}") from None
+    except Exception as error:  # decoders raise errors of every kind on damaged files
+        raise UnreadableImageError(f"{name}: is damaged or truncated ({_line(error)}); replace or remove it") from error
+
+
+def to_rgb8(image: Array) -> Array:
+    """HxWx3 uint8 of an HxW or HxWx3 image; gray is repeated.
+
+    uint8 is unchanged; other types are scaled linearly between their 0.5 and 99.5 percentiles (over all channels;
+    between minimum and maximum where those are equal). A constant image becomes zeros.
+    """
+    if image.dtype != np.uint8:
+        low, high = np.percentile(image, (0.5, 99.5))
+        if low == high:
+            low, high = float(image.min()), float(image.max())
+        unit = np.clip((image.astype(np.float64) - low) / ((high - low) or 1.0), 0.0, 1.0)
+        image = np.rint(unit * 255.0).astype(np.uint8)
+    return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+
+
+def _local_path(uri: str) -> Path | None:
+    if "://" in uri and not uri.startswith("file://"):
+        return None
+    return Path(uri.removeprefix("file://")).expanduser()
+
+
+def _image_id(name: str) -> str:
+    """The name without its known extension, or '' if it has none."""
+    return next((name[: -len(ext)] for ext in EXTENSIONS if name.lower().endswith(ext)), "")
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")[:160] or type(error).__name__

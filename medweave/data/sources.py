@@ -1,0 +1,162 @@
+"""Find a task's files in folders, CSVs and object storage, and pair images with masks; nothing is decoded here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medweave import config, progress
+from medweave.data.inventory import SPLITS, InventoryRow, Split
+from medweave.errors import InputError
+
+LAYOUT = "a task's folder holds gold/images, gold/masks, unlabeled/images, test/images and test/masks"
+Files = defaultdict[str, list[str]]
+"""URIs by image id; more than one under an id is for validation to refuse."""
+
+
+def find_files(settings: config.Data, root: str | None) -> list[InventoryRow]:
+    """All images, masks and pairs of the three splits, not yet read, in order of split and id.
+
+    `root` is the folder or URI that relative paths start from (None: there is none, and they are refused). Raises
+    InputError for a missing folder, CSV, or list.
+    """
+    if root is not None and not _exists(root):
+        raise InputError(f"{root}: no such folder; set data.root to a task's folder ({LAYOUT})")
+    groups = _groups(settings, root)
+    return [row for split in SPLITS for row in _find(split, getattr(settings, split), root, groups)]
+
+
+def _groups(settings: config.Data, root: str | None) -> dict[str, str]:
+    is_default = settings.groups == config.Data.model_fields["groups"].default
+    if is_default and (root is None or not _exists(_join(root, settings.groups))):
+        return {}
+    uri = _join(root, settings.groups)
+    return {row["image_id"]: row["group_id"] for row in _read_csv(uri, ("image_id", "group_id"))}
+
+
+def _find(split: Split, source: config.Source, root: str | None, groups: Mapping[str, str]) -> list[InventoryRow]:
+    """The split's images, masks and pairs, not yet read, in order of their ids."""
+    groups = dict(groups)
+    if source.csv is not None:
+        images, masks = _from_csv(split, source.csv, root, groups)
+    else:
+        images, masks = _from_folders(split, source, root)
+    rows = []
+    for image_id in sorted({*images, *masks}):
+        files = _pair(images[image_id], masks[image_id] if split != "unlabeled" else [])
+        group = groups.get(image_id)
+        rows += [InventoryRow(split, image_id, group or image_id, group, image, mask) for image, mask in files]
+    return rows if source.list is None else _only_listed(split, rows, source.list, root)
+
+
+def _pair(images: Sequence[str], masks: Sequence[str]) -> list[tuple[str | None, str | None]]:
+    """Pairs of the images and masks of one id; where one side has more files, the other's last one is used again."""
+    count = max(len(images), len(masks))
+    sides = [[files[min(k, len(files) - 1)] if files else None for k in range(count)] for files in (images, masks)]
+    return list(zip(*sides, strict=True))
+
+
+def _from_folders(split: Split, source: config.Source, root: str | None) -> tuple[Files, Files]:
+    if source.images is None:
+        if split == "unlabeled":
+            return Files(list), Files(list)
+        raise InputError(f"data.{split}: names neither images nor a csv; set data.{split}.images or data.{split}.csv")
+    if source.masks is None and split != "unlabeled":
+        raise InputError(f"data.{split}.masks: is not set; name the folder of the {split} masks")
+    masks = None if split == "unlabeled" else source.masks
+    return _list_folder(split, source.images, root), _list_folder(split, masks, root)
+
+
+def _list_folder(split: Split, path: str | None, root: str | None) -> Files:
+    from medweave.data.images import list_images
+
+    files = Files(list)
+    if path is None:
+        return files
+    try:
+        listed = list_images(_join(root, path))
+    except InputError as error:
+        without = ", or set data.unlabeled.images to null to go without" if split == "unlabeled" else ""
+        raise InputError(f"{error} and data.{split} ({LAYOUT}){without}") from None
+    for image_id, uri in listed:
+        files[image_id].append(uri)
+    return files
+
+
+def _from_csv(split: Split, path: str, root: str | None, groups: dict[str, str]) -> tuple[Files, Files]:
+    uri = _join(root, path)
+    rows = _read_csv(uri, ("image",) if split == "unlabeled" else ("image", "mask"))
+    bases = [uri.rpartition("/")[0] if root is None else root, uri.rpartition("/")[0]]
+    base = next((base for base in bases if any(_exists(_join(base, row["image"])) for row in rows[:8])), bases[0])
+    images, masks = Files(list), Files(list)
+    for row in rows:
+        name = Path(row["image"] or row.get("mask", "")).name
+        image_id = row.get("image_id") or Path(name.removesuffix(".gz")).stem
+        for files, column in ((images, "image"), (masks, "mask")):
+            if row.get(column):
+                files[image_id].append(_join(base, row[column]))
+        if row.get("group_id"):
+            groups[image_id] = row["group_id"]
+    return images, masks
+
+
+def _only_listed(split: Split, rows: Sequence[InventoryRow], path: str, root: str | None) -> list[InventoryRow]:
+    from medweave.data.images import read_bytes
+
+    candidates = [_join(base, path) for base in (root, str(Path.cwd())) if base is not None]
+    uri = next((candidate for candidate in candidates if _exists(candidate)), None)
+    if uri is None:
+        raise InputError(
+            f"{candidates[0]}: no such file; set data.{split}.list to a text file with one image id a line"
+        )
+    listed = {line.strip() for line in _decode(read_bytes(uri), uri).splitlines()} - {""}
+    absent = sorted(listed - {row.image_id for row in rows})
+    if absent:
+        progress.say(f"{split}: {len(absent)} of {len(listed)} images listed in {uri} were not found")
+    reason = f"is listed in {uri} but was not found"
+    kept = [row for row in rows if row.image_id in listed]
+    return kept + [InventoryRow(split, image_id, image_id, image_error=reason) for image_id in absent]
+
+
+def _read_csv(uri: str, required: Sequence[str]) -> list[dict[str, str]]:
+    """The CSV's rows as texts without surrounding blanks, "" for an empty cell."""
+    from medweave.data.images import read_bytes
+
+    if not _exists(uri):
+        raise InputError(f"{uri}: no such CSV; set the path of a table with the columns {', '.join(required)}")
+    reader = csv.DictReader(io.StringIO(_decode(read_bytes(uri), uri), newline=""))
+    missing = [name for name in required if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"{uri}: has no column '{missing[0]}'; its first line must name {', '.join(required)}")
+    try:
+        return [{str(name): str(value or "").strip() for name, value in row.items()} for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{uri}: line {reader.line_num} is not valid CSV ({error}); mend it there") from None
+
+
+def _decode(data: bytes, uri: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{uri}: is not UTF-8 text; save it as UTF-8") from None
+
+
+def _join(base: str | None, path: str) -> str:
+    if "://" in path or Path(path).is_absolute():
+        return path
+    if base is None:
+        raise InputError(f"{path}: data.root is not set; set it to a task's folder, or set data.phantoms ({LAYOUT})")
+    return f"{base.rstrip('/')}/{path}"
+
+
+def _exists(uri: str) -> bool:
+    import fsspec
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        return bool(filesystem.exists(path))
+    except Exception as error:
+        raise InputError(f"{uri}: cannot be reached ({error}); check the address and the credentials") from None

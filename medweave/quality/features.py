@@ -1,0 +1,116 @@
+"""Numbers that describe a label: its size, shape and place, its contrast, and how well the coarse model agrees."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHAPE_FEATURES = ("area_share", "components", "compactness", "center_x", "center_y", "border_contact", "contrast")
+COARSE_FEATURES = ("agreement", "margin")
+FEATURES = SHAPE_FEATURES + COARSE_FEATURES
+
+LONGER_SIDE = 256
+RING_SHARE = 0.04
+
+
+def label_features(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], coarse: NDArray[np.floating] | None
+) -> dict[str, float]:
+    """Describe a label by finite numbers, on a copy of at most 256 px on the longer side.
+
+    `image` is HxWx3 uint8, `mask` an HxW uint8 class map (0 = background), `coarse` CxhxW foreground
+    probabilities (class k+1 in channel k) at any resolution, or None. Foreground is every class together:
+
+    - `area_share`: foreground / image, 0..1
+    - `components`: number of 8-connected components, summed over classes
+    - `compactness`: min(1, 4 pi A / P^2), 1 for one disc; P by the Crofton formula in four directions
+    - `center_x`, `center_y`: centre of mass over width and height, 0..1 (0.5 for an empty mask)
+    - `border_contact`: share of the contour's pixels that lie on the image border, 0..1
+    - `contrast`: |mean_in - mean_ring| / (std_in + std_ring + 1) of the gray levels 0..255, where the ring is what
+      a dilation by 4 % of the longer side adds (0 without a ring)
+
+    and, only with `coarse`:
+
+    - `agreement`: Dice of (probability > 0.5, resized to the mask) and the mask, mean over the classes that either
+      has; 1 when both are empty
+    - `margin`: mean |2p - 1| over mask and ring (over the image for an empty mask), mean over classes, 0..1
+
+    An empty mask has area_share, components, compactness, border_contact and contrast 0.
+    """
+    import cv2
+
+    scale = min(1.0, LONGER_SIDE / max(mask.shape))
+    width, height = (max(1, round(side * scale)) for side in mask.shape[::-1])
+    gray = cv2.cvtColor(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
+    inside = mask > 0
+    reach = 2 * max(2, round(RING_SHARE * max(height, width))) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    around = cv2.dilate(inside.astype(np.uint8), kernel).astype(bool)
+
+    features = {**_shape(mask, inside), "contrast": _contrast(gray.astype(np.float64), inside, around & ~inside)}
+    if coarse is not None:
+        probabilities = np.stack([cv2.resize(p, (width, height)) for p in coarse.astype(np.float32)])
+        region = around if inside.any() else np.ones_like(inside)
+        features["agreement"] = class_dice(_class_maps(mask, len(coarse)), probabilities > 0.5)
+        features["margin"] = float(np.abs(2 * probabilities[:, region] - 1).mean())
+    return features
+
+
+def mask_dice(mask: NDArray[np.uint8], truth: NDArray[np.uint8], classes: int) -> float:
+    """Dice of two HxW class maps with `classes` foreground classes, mean over those that either has; 1 if none."""
+    return class_dice(_class_maps(mask, classes), _class_maps(truth, classes))
+
+
+def class_dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Dice of two CxHxW stacks of binary masks, mean over the classes that either has; 1 when both are empty."""
+    sizes = first.sum(axis=(1, 2)) + second.sum(axis=(1, 2))
+    overlaps = (first & second).sum(axis=(1, 2))
+    present = sizes > 0
+    return float((2 * overlaps[present] / sizes[present]).mean()) if present.any() else 1.0
+
+
+def _class_maps(mask: NDArray[np.uint8], classes: int) -> NDArray[np.bool_]:
+    maps: NDArray[np.bool_] = mask == np.arange(1, classes + 1, dtype=np.uint8)[:, None, None]
+    return maps
+
+
+def _shape(mask: NDArray[np.uint8], inside: NDArray[np.bool_]) -> dict[str, float]:
+    import cv2
+
+    area = int(inside.sum())
+    if area == 0:
+        return {**dict.fromkeys(SHAPE_FEATURES, 0.0), "center_x": 0.5, "center_y": 0.5}
+    ys, xs = np.nonzero(inside)
+    contour = inside & ~cv2.erode(
+        inside.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), borderValue=0
+    ).astype(bool)
+    interior = contour[1:-1, 1:-1].sum()
+    components = sum(cv2.connectedComponents((mask == k).astype(np.uint8))[0] - 1 for k in np.unique(mask[inside]))
+    return {
+        "area_share": area / inside.size,
+        "components": float(components),
+        "compactness": min(1.0, 4 * np.pi * area / perimeter(inside) ** 2),
+        "center_x": float((xs.mean() + 0.5) / inside.shape[1]),
+        "center_y": float((ys.mean() + 0.5) / inside.shape[0]),
+        "border_contact": float(1 - interior / contour.sum()),
+    }
+
+
+def perimeter(inside: NDArray[np.bool_]) -> float:
+    """Length in pixels of a binary HxW mask's contour, the image border included.
+
+    Crofton formula with four directions: pi/8 x (N0 + N90 + (N45 + N135) / sqrt 2), N = crossings of the contour by
+    the grid's lines in a direction (Legland et al., Image Analysis & Stereology 2007); about 1 % off for discs.
+    """
+    m = np.pad(inside, 1)
+    straight = (m[:, 1:] ^ m[:, :-1]).sum() + (m[1:] ^ m[:-1]).sum()
+    diagonal = (m[1:, 1:] ^ m[:-1, :-1]).sum() + (m[1:, :-1] ^ m[:-1, 1:]).sum()
+    return float(np.pi / 8 * (straight + diagonal / np.sqrt(2)))
+
+
+def _contrast(gray: NDArray[np.float64], inside: NDArray[np.bool_], ring: NDArray[np.bool_]) -> float:
+    if not inside.any() or not ring.any():
+        return 0.0
+    within, outside = gray[inside], gray[ring]
+    return float(abs(within.mean() - outside.mean()) / (within.std() + outside.std() + 1))

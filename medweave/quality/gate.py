@@ -1,0 +1,79 @@
+"""Accept, review or reject: what a label must be like to be trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from medweave.config import Quality
+from medweave.data.table import Decision
+
+RELATIVE = ("area_share", "compactness")
+
+
+@dataclass(frozen=True)
+class LabelBounds:
+    """The lowest and highest value that a label's features may have; a feature not named is free."""
+
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def broken(self, features: Mapping[str, float]) -> str | None:
+        """Say which feature lies outside, or None."""
+        for name, (low, high) in self.limits.items():
+            if not low <= features[name] <= high:
+                return f"{name} {features[name]:.4g} is outside {low:.4g} to {high:.4g}"
+        return None
+
+    def to_json(self) -> str:
+        """These bounds as JSON text."""
+        return json.dumps(self.limits, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> LabelBounds:
+        """Read what `to_json` wrote."""
+        return cls({name: (low, high) for name, (low, high) in json.loads(text).items()})
+
+
+def bounds_from_features(features: Sequence[Mapping[str, float]], slack: float) -> LabelBounds:
+    """What gold labels show, widened: area_share and compactness by the factor 1 + slack, components by one.
+
+    Empty gold labels are left out; without others there are no bounds.
+    """
+    filled = [f for f in features if f["components"] > 0]
+    if not filled:
+        return LabelBounds()
+    limits = {
+        name: (min(f[name] for f in filled) / (1 + slack), max(f[name] for f in filled) * (1 + slack))
+        for name in RELATIVE
+    }
+    counts = [f["components"] for f in filled]
+    limits["components"] = (max(1.0, min(counts) - 1), max(counts) + 1)
+    return LabelBounds(limits)
+
+
+def decide(
+    predicted_dice: float | None,
+    low: float | None,
+    features: Mapping[str, float],
+    bounds: LabelBounds,
+    settings: Quality,
+) -> tuple[Decision, float, str]:
+    """Decide on a label and say why: the decision, its training weight, the reason.
+
+    Rejected: an empty mask, features out of bounds, predicted Dice below `settings.review`. To review: below
+    `settings.accept`, or not predicted (None). The weight is the predicted Dice (0..1) of an accepted label and 0
+    of any other. `low` (the lower end of the interval) only goes into the reason.
+    """
+    if features["components"] == 0:
+        return "reject", 0.0, "the mask is empty"
+    if broken := bounds.broken(features):
+        return "reject", 0.0, f"{broken} (from gold)"
+    if predicted_dice is None:
+        return "review", 0.0, "the Dice could not be predicted"
+    dice = f"predicted Dice {predicted_dice:.2f}" + ("" if low is None else f" (at least {low:.2f})")
+    if predicted_dice < settings.review:
+        return "reject", 0.0, f"{dice} is below {settings.review:g}"
+    if predicted_dice < settings.accept:
+        return "review", 0.0, f"{dice} is below {settings.accept:g}"
+    return "accept", predicted_dice, f"{dice} reaches {settings.accept:g}"

@@ -1,0 +1,56 @@
+"""What a report shows, as the pipeline hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image with what was drawn, found or predicted on it.
+
+    `image` is HxWx3 uint8 RGB. `layers` maps a name (`gold`, `mask`, `prediction`, `baseline`, …) to an HxW uint8 class
+    map, shown as outlines. `coarse` is an hxw float32 probability in [0, 1], of any size. `boxes` are (x0, y0, x1, y1)
+    and `points` (x, y, positive), both in pixels of `image`.
+    """
+
+    image_id: str
+    image: NDArray[np.uint8]
+    layers: Mapping[str, NDArray[np.uint8]]
+    coarse: NDArray[np.float32] | None
+    boxes: Sequence[tuple[float, float, float, float]]
+    points: Sequence[tuple[float, float, bool]]
+    caption: str
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """All that a run's page shows; an empty field leaves its part of the page out.
+
+    `summary` is the run's summary.json. `classes` are the foreground classes' names. `warnings` have `rule`, `file` and
+    `message`. `label_examples` has the keys `best`, `typical` and `worst`. `label_features` maps a label source to its
+    features' values and `drifted` to the names of those that differ from gold. `predicted_dice` is (value, decision) of
+    each made label, `per_image` (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name whose
+    last word is the quantity, such as `final loss`, to (step, value).
+    """
+
+    summary: Mapping[str, Any]
+    task: str
+    classes: Sequence[str]
+    settings_yaml: str
+    versions: Mapping[str, str]
+    warnings: Sequence[Mapping[str, str]]
+    gold_examples: Sequence[Example]
+    label_examples: Mapping[str, Sequence[Example]]
+    failures: Sequence[Example]
+    losses: Sequence[Example]
+    label_features: Mapping[str, Mapping[str, Sequence[float]]]
+    drifted: Mapping[str, Sequence[str]]
+    predicted_dice: Sequence[tuple[float, str]]
+    per_image: Sequence[tuple[str, float, float]]
+    curves: Mapping[str, Sequence[tuple[int, float]]]

@@ -1,0 +1,74 @@
+"""The coarse model: one member a fold of gold, stopped where the images left out say so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from medweave.config import Compute, Segmentation
+from medweave.data.splits import group_folds
+from medweave.segmentation.metrics import image_metrics
+from medweave.segmentation.networks import architecture_of
+from medweave.segmentation.preprocessing import class_map
+from medweave.segmentation.segmenter import Card, Segmenter, flips_of
+from medweave.segmentation.training import Plan, train
+from medweave.segmentation.training_set import TrainingSet
+
+FIRST_SNAPSHOT = 0.4
+"""Share of the steps after which the images left out are looked at for the first time."""
+
+
+def train_coarse(
+    gold: TrainingSet, classes: tuple[str, ...], settings: Segmentation, compute: Compute, seed: int, work: Path
+) -> Segmenter:
+    """Train one member a fold and choose the number of steps by the mean out-of-fold Dice.
+
+    The card's `training` has `folds` (group id to the member that never saw it), the out-of-fold Dice over steps,
+    and `stop_share`, the chosen part of the planned steps.
+    """
+    groups = [row.group_id for row in gold.rows]
+    folds = group_folds(groups, settings.folds, seed)
+    steps = snapshots(settings.coarse_steps, settings.evaluations)
+    architecture = architecture_of(settings, len(classes))
+    flips = flips_of(settings)
+    trained, scores = [], np.zeros((len(gold), len(steps)))
+    for fold in range(settings.folds):
+        plan = Plan(f"coarse fold {fold + 1}/{settings.folds}", settings.coarse_steps, steps, seed + fold)
+        result = train(
+            architecture, gold.subset(np.flatnonzero(folds != fold)), settings, compute, plan, work / f"fold-{fold}"
+        )
+        held_out = np.flatnonzero(folds == fold)
+        card = Card(architecture, classes, settings.image_size, result.encoder_weights, flips)
+        for column, step in enumerate(steps):
+            member = Segmenter(card, [result.networks[step]], compute)
+            scores[held_out, column] = _dice(member, gold.subset(held_out), settings.image_size)
+        trained.append(result)
+    curve = scores.mean(axis=0)
+    best = int(curve.argmax())
+    training = {
+        "seed": seed,
+        "planned_steps": settings.coarse_steps,
+        "steps": steps[best],
+        "stop_share": steps[best] / settings.coarse_steps,
+        "out_of_fold_dice": [[step, float(value)] for step, value in zip(steps, curve, strict=True)],
+        "folds": {group: int(fold) for group, fold in zip(groups, folds, strict=True)},
+        "losses": {f"coarse fold {fold + 1} loss": result.losses for fold, result in enumerate(trained)},
+    }
+    card = Card(architecture, classes, settings.image_size, trained[0].encoder_weights, flips, training=training)
+    return Segmenter(card, [result.networks[steps[best]] for result in trained], compute)
+
+
+def snapshots(steps: int, evaluations: int) -> tuple[int, ...]:
+    """Steps at which out-of-fold Dice is measured: evenly from 40 % of the training to its end."""
+    if evaluations == 1:
+        return (steps,)
+    return tuple(sorted({max(1, round(share * steps)) for share in np.linspace(FIRST_SNAPSHOT, 1.0, evaluations)}))
+
+
+def _dice(segmenter: Segmenter, data: TrainingSet, size: int) -> list[float]:
+    probabilities = segmenter.probabilities(list(data.images))
+    return [
+        image_metrics(class_map(probability, size, size), mask, len(segmenter.card.classes), tolerance=1.0)["dice"]
+        for probability, mask in zip(probabilities, data.masks, strict=True)
+    ]

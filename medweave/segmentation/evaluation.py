@@ -1,0 +1,161 @@
+"""Metrics of many predicted masks, with their confidence intervals and paired differences."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medweave import progress
+from medweave.errors import InputError
+from medweave.segmentation.bootstrap import Interval, bootstrap_mean, paired_difference
+from medweave.segmentation.metrics import METRICS, image_metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+Pair = tuple[str, str, NDArray[np.uint8], NDArray[np.uint8]]
+"""image_id, group_id, predicted class map and mask (both uint8, HxW)."""
+
+MAX_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """The metrics of one image; see `image_metrics`."""
+
+    image_id: str
+    group_id: str
+    dice: float
+    iou: float
+    nsd: float
+    hd95: float
+    empty: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a set of images."""
+
+    rows: tuple[ImageScore, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all scores."""
+        return hashlib.sha256(json.dumps([asdict(row) for row in self.rows]).encode()).hexdigest()
+
+    def summary(self, resamples: int, seed: int) -> dict[str, Any]:
+        """Mean and 95 % interval over groups of each metric, and the share of images with an empty prediction.
+
+        `{"dice": {"mean": m, "ci95": [low, high]}, "iou": …, "nsd": …, "hd95": …, "empty_rate": share}`
+        """
+        groups = [row.group_id for row in self.rows]
+        metrics = {m: bootstrap_mean(self._values(m), groups, resamples, seed).to_json() for m in METRICS}
+        return {**metrics, "empty_rate": float(np.mean(self._values("empty"))) if self.rows else 0.0}
+
+    def difference(self, other: Evaluation, metric: str = "dice", *, resamples: int, seed: int) -> Interval:
+        """Mean of (this - other) in `metric` over the same images, paired by image_id, with its 95 % interval.
+
+        Raises InputError when the two are not of the same images.
+        """
+        theirs = {row.image_id: row for row in other.rows}
+        lonely = sorted({row.image_id for row in self.rows} ^ theirs.keys())
+        if lonely:
+            raise InputError(f"{_listed(lonely)}: evaluated on one side only; compare models on the same test images")
+        reference = [getattr(theirs[row.image_id], metric) for row in self.rows]
+        groups = [row.group_id for row in self.rows]
+        return paired_difference(self._values(metric), reference, groups, resamples, seed)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row an image, one column a field of `ImageScore`."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.rows], columns=list(ImageScore.__dataclass_fields__))
+
+    def _values(self, metric: str) -> list[float]:
+        return [getattr(row, metric) for row in self.rows]
+
+
+def evaluate_masks(pairs: Iterable[Pair], classes: int, tolerance: float, total: int) -> Evaluation:
+    """Score one pair after the other, so that only one needs to be in memory.
+
+    `tolerance` is that of the surface Dice, in pixels. `total` is the number of pairs, for the progress shown.
+    """
+    rows = []
+    with progress.task("evaluate", total) as shown:
+        for image_id, group_id, prediction, mask in pairs:
+            rows.append(ImageScore(image_id, group_id, **image_metrics(prediction, mask, classes, tolerance)))
+            shown.advance()
+    return Evaluation(tuple(rows))
+
+
+def evaluate_folders(
+    predictions: Path, masks: Path, classes: int, tolerance: float, groups: Path | None = None
+) -> Evaluation:
+    """Score the masks in folder `predictions` against those in `masks`, paired by name without extension.
+
+    `groups` is a CSV with the columns image_id and group_id; an image that it does not name is its own group.
+
+    Raises InputError, naming the files, when one side lacks a mask or has two of one name, when sizes differ, and for
+    files that cannot be read.
+    """
+    predicted, expected = _files(predictions), _files(masks)
+    if not predicted.keys() & expected.keys():
+        raise InputError(f"{predictions}: no file has the name of one in {masks}; give both the names of the images")
+    for present, absent, lacking in ((expected, predicted, predictions), (predicted, expected, masks)):
+        if lonely := sorted(present.keys() - absent.keys()):
+            files = _listed([present[image_id] for image_id in lonely])
+            raise InputError(f"{files}: no file of that name in {lacking}; add it, or take these away")
+    group_of = _read_groups(groups) if groups else {}
+    return evaluate_masks(_read_pairs(predicted, expected, group_of, classes), classes, tolerance, len(expected))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    from medweave.data.images import list_images
+
+    files: dict[str, str] = {}
+    for image_id, uri in list_images(str(folder)):
+        if image_id in files:
+            raise InputError(f"{uri}: is the second file named {image_id}, after {files[image_id]}; keep one")
+        files[image_id] = uri
+    return files
+
+
+def _read_pairs(
+    predicted: Mapping[str, str], expected: Mapping[str, str], group_of: Mapping[str, str], classes: int
+) -> Iterator[Pair]:
+    from medweave.data.masks import read_mask
+    from medweave.data.table import MaskRef
+
+    for image_id in sorted(expected):
+        prediction, mask = (
+            read_mask(MaskRef(uri=side[image_id]), classes, max_pixels=MAX_PIXELS) for side in (predicted, expected)
+        )
+        if prediction.shape != mask.shape:
+            made, wanted = (f"{width} x {height}" for height, width in (prediction.shape, mask.shape))
+            raise InputError(f"{predicted[image_id]}: is {made} pixels but {expected[image_id]} is {wanted}; resize it")
+        yield image_id, group_of.get(image_id) or image_id, prediction, mask
+
+
+def _read_groups(path: Path) -> dict[str, str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return {row["image_id"]: row["group_id"] for row in csv.DictReader(file)}
+    except KeyError as error:
+        raise InputError(f"{path}: has no column {error}; the columns image_id and group_id are needed") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error}); give a CSV with image_id and group_id") from None
+
+
+def _listed(names: list[str]) -> str:
+    """Up to ten names in one line, and how many more there are."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more

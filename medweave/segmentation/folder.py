@@ -1,0 +1,69 @@
+"""Segment the images of a folder into a folder of masks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from medweave import progress
+from medweave.data.images import list_images, read_image, to_rgb8
+from medweave.data.masks import encode_mask
+from medweave.errors import InputError
+from medweave.segmentation.segmenter import Segmenter
+
+MAX_PIXELS = 100_000_000
+
+
+@dataclass
+class Predicted:
+    """How many masks were written, and one line for each image that could not be read."""
+
+    written: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def predict_folder(segmenter: Segmenter, images: Path, output: Path) -> Predicted:
+    """Write `<output>/<image name>.png` for each image, at the image's size.
+
+    One foreground class is written as 0 / 255, several as class numbers. Raises InputError for a folder that is
+    missing or has no images, for two images of one name, and for an output that cannot be written.
+    """
+    found = list_images(str(images))
+    if not found:
+        raise InputError(f"{images}: no images here; give a folder of PNG, JPEG, TIFF, BMP, DICOM or NIfTI files")
+    twice = [image_id for image_id, count in Counter(image_id for image_id, _ in found).items() if count > 1]
+    if twice:
+        raise InputError(f"{images}: two images are named '{twice[0]}'; their masks would be one file; rename one")
+    result = Predicted()
+    scale = 255 if len(segmenter.card.classes) == 1 else 1
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with progress.task("predict", len(found)) as shown:
+            ids: list[str] = []
+
+            def readable() -> Iterator[np.ndarray]:
+                for image_id, uri in found:
+                    try:
+                        image = to_rgb8(read_image(uri, MAX_PIXELS))
+                    except InputError as error:
+                        result.problems.append(str(error))
+                        continue
+                    ids.append(image_id)
+                    yield image
+
+            for mask in segmenter.predict_masks(readable()):
+                path = output / f"{ids[result.written]}.png"
+                aside = path.with_name(f".{path.name}.part")
+                aside.write_bytes(encode_mask(mask * np.uint8(scale)))
+                aside.replace(path)
+                result.written += 1
+                shown.advance()
+    except OSError as error:
+        raise InputError(
+            f"{output}: cannot be written ({error.strerror}); free space or choose another folder"
+        ) from None
+    return result

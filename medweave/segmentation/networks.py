@@ -1,0 +1,84 @@
+"""Segmentation networks from segmentation-models-pytorch, built from the settings."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medweave.config import Segmentation
+from medweave.errors import InputError
+from medweave.progress import say
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_WITH_DECODER_CHANNELS = ("Unet", "UnetPlusPlus", "MAnet")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is made of; `build_network` makes the same network from it again."""
+
+    name: str
+    encoder: str
+    decoder_channels: tuple[int, ...] | None
+    classes: int
+
+
+def architecture_of(settings: Segmentation, classes: int) -> Architecture:
+    """The architecture that the settings describe, for `classes` foreground classes."""
+    channels = settings.decoder_channels if settings.architecture in _WITH_DECODER_CHANNELS else None
+    return Architecture(settings.architecture, settings.encoder, channels, classes)
+
+
+def build_network(architecture: Architecture, encoder_weights: str | None = None) -> nn.Module:
+    """A network from Bx3xSxS float32 to BxCxSxS logits of the C foreground classes.
+
+    The background's logit is 0 by definition, so that one class means a sigmoid and several a softmax.
+    `encoder_weights` names pretrained weights of segmentation-models-pytorch or timm.
+    Raises InputError for an unknown encoder.
+    """
+    import segmentation_models_pytorch as smp
+
+    options = {} if architecture.decoder_channels is None else {"decoder_channels": architecture.decoder_channels}
+    try:
+        network: nn.Module = smp.create_model(
+            architecture.name,
+            encoder_name=architecture.encoder,
+            encoder_weights=encoder_weights,
+            in_channels=3,
+            classes=architecture.classes,
+            **options,
+        )
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise InputError(_explain(architecture, error)) from None
+    return network
+
+
+def pretrained_or_random(architecture: Architecture, encoder_weights: str | None) -> tuple[nn.Module, str]:
+    """The network and where its encoder's weights came from: `encoder_weights`, or `random`.
+
+    Pretrained weights that cannot be fetched are replaced by random ones, with a word to the user.
+    """
+    if encoder_weights is None:
+        return build_network(architecture), "random"
+    try:
+        return build_network(architecture, encoder_weights), encoder_weights
+    except OSError:
+        say(f"pretrained weights '{encoder_weights}' of {architecture.encoder} cannot be fetched; starting from random")
+        return build_network(architecture), f"random ({encoder_weights} could not be fetched)"
+
+
+def _explain(architecture: Architecture, error: Exception) -> str:
+    import segmentation_models_pytorch as smp
+
+    known = smp.encoders.get_encoder_names()
+    if architecture.encoder not in known and not architecture.encoder.startswith("tu-"):
+        near = difflib.get_close_matches(architecture.encoder, known, n=1, cutoff=0.0)[0]
+        return (
+            f"segmentation.encoder: unknown encoder '{architecture.encoder}'; did you mean '{near}'? "
+            "(any timm encoder is 'tu-' and its name)"
+        )
+    reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    return f"segmentation: {architecture.name} with encoder {architecture.encoder} cannot be built ({reason})"

@@ -1,0 +1,54 @@
+"""From images of any size to the network's input and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
+    """HxWx3 uint8 to SxSx3 uint8, by area where it shrinks; the aspect is not kept."""
+    import cv2
+
+    height, width = image.shape[:2]
+    shrinks = height * width > size * size
+    resized: np.ndarray = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized
+
+
+def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
+    """HxW uint8 class map to SxS by nearest neighbour (exact for pixel centres)."""
+    import cv2
+
+    resized: np.ndarray = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized
+
+
+def standardise(images: torch.Tensor) -> torch.Tensor:
+    """Bx3xSxS uint8 to float32 with mean 0 and standard deviation 1 in each image."""
+    pixels = images.float()
+    mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+    deviation = pixels.std(dim=(1, 2, 3), keepdim=True)
+    return (pixels - mean) / deviation.clamp_min(1.0)
+
+
+def to_batch(images: Sequence[np.ndarray], size: int) -> torch.Tensor:
+    """Images HxWx3 uint8 of any sizes to one Bx3xSxS uint8 tensor."""
+    import torch
+
+    return torch.from_numpy(np.stack([resize_image(image, size) for image in images])).permute(0, 3, 1, 2)
+
+
+def class_map(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Foreground probabilities CxSxS float32 to a class map HxW uint8 (0 where background is likeliest)."""
+    import cv2
+
+    resized = np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in probabilities])
+    background = 1.0 - resized.sum(axis=0)
+    likeliest = resized.argmax(axis=0)
+    return np.where(resized.max(axis=0) > background, likeliest + 1, 0).astype(np.uint8)

@@ -1,0 +1,36 @@
+"""The baseline and the final model: one network, trained as far as cross-validation on gold said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.segmentation.networks import architecture_of
+from medweave.segmentation.segmenter import Card, Segmenter, flips_of
+from medweave.segmentation.training import Plan, train
+from medweave.segmentation.training_set import build_training_set
+
+
+def train_on(tables: Sequence[ImageTable], coarse: Card, settings: Settings, name: str, work: Path) -> Segmenter:
+    """Train one network on the gold and the accepted labels of these tables.
+
+    The learning rate falls over `final_steps`; training stops at the share of them that the coarse model's
+    cross-validation chose, the same for every model of a run.
+    """
+    recipe, classes = settings.segmentation, settings.data.classes
+    data = build_training_set(tables, recipe.image_size, len(classes), settings.data.max_pixels, work / "data")
+    stop = max(1, round(coarse.training["stop_share"] * recipe.final_steps))
+    architecture = architecture_of(recipe, len(classes))
+    plan = Plan(name, recipe.final_steps, (stop,), settings.seed)
+    result = train(architecture, data, recipe, settings.compute, plan, work)
+    training = {
+        "seed": settings.seed,
+        "planned_steps": recipe.final_steps,
+        "steps": stop,
+        "images": {"gold": int(data.gold.sum()), "other": int((~data.gold).sum())},
+        "losses": {f"{name} loss": result.losses},
+    }
+    card = Card(architecture, classes, recipe.image_size, result.encoder_weights, flips_of(recipe), training=training)
+    return Segmenter(card, [result.networks[stop]], settings.compute)

@@ -1,0 +1,217 @@
+"""The training loop: one recipe for the coarse, the baseline and the final model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medweave import progress
+from medweave.compute import autocast, device
+from medweave.config import Compute, Segmentation
+from medweave.errors import RunError
+from medweave.segmentation.augmentation import Augmenter
+from medweave.segmentation.networks import Architecture, build_network, pretrained_or_random
+from medweave.segmentation.preprocessing import standardise
+from medweave.segmentation.segmenter import foreground
+from medweave.segmentation.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+CHECKPOINT_EVERY = 100
+CURVE_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How far to train: the learning rate falls over `steps`; weights are kept at each of `snapshots`.
+
+    Training ends at the last snapshot, which may come before `steps`.
+    """
+
+    name: str
+    steps: int
+    snapshots: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The networks at the plan's snapshots (EMA weights) and the loss over steps."""
+
+    networks: dict[int, nn.Module]
+    losses: list[tuple[int, float]]
+    encoder_weights: str
+
+
+@dataclass
+class _State:
+    network: nn.Module
+    average: Any
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    encoder_weights: str
+    step: int = 0
+    losses: list[tuple[int, float]] = field(default_factory=list)
+
+
+def train(
+    architecture: Architecture, data: TrainingSet, settings: Segmentation, compute: Compute, plan: Plan, work: Path
+) -> Trained:
+    """Train a network; a killed training resumes from `work` and ends with the same weights.
+
+    Each step's randomness comes from (seed, step) alone. Raises RunError when the loss is no longer finite.
+    """
+    import torch
+
+    where = device(compute)
+    work.mkdir(parents=True, exist_ok=True)
+    state = _start(architecture, settings, plan, where)
+    _resume(state, work)
+    augment = Augmenter(settings.augmentation)
+    last = plan.snapshots[-1]
+    with progress.task(plan.name, last, state.step) as shown, torch.random.fork_rng(devices=[]):
+        while state.step < last:
+            indices = data.draw(
+                settings.batch_size, settings.gold_share, np.random.default_rng([plan.seed, state.step])
+            )
+            torch.manual_seed(int(np.random.SeedSequence([plan.seed, state.step]).generate_state(1)[0]))
+            images, masks = augment(
+                torch.from_numpy(data.images[indices]).permute(0, 3, 1, 2), torch.from_numpy(data.masks[indices])
+            )
+            loss = _step(state, images, masks, torch.from_numpy(data.weights[indices]), settings, compute, where)
+            if not np.isfinite(loss):
+                raise RunError(
+                    f"{plan.name}: the loss is not finite at step {state.step}; lower segmentation.learning_rate"
+                )
+            state.step += 1
+            if state.step % CURVE_EVERY == 0 or state.step == last:
+                state.losses.append((state.step, loss))
+            if state.step in plan.snapshots:
+                _save(_snapshot(work, state.step), state.average.module.state_dict())
+            if state.step % CHECKPOINT_EVERY == 0 or state.step == last:
+                _save_checkpoint(state, work)
+            shown.advance(note=f"loss {loss:.3f}")
+    networks = {step: _load_snapshot(architecture, _snapshot(work, step)) for step in plan.snapshots}
+    return Trained(networks, state.losses, state.encoder_weights)
+
+
+def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted mean over images of cross-entropy + (1 - soft Dice averaged over classes).
+
+    `logits` BxCxSxS of the foreground classes, `masks` BxSxS int class maps, `weights` B. Soft Dice as in Milletari
+    et al. 2016 (V-Net) with linear denominators; a class that an image lacks has a Dice loss only through what is
+    predicted of it.
+    """
+    import torch
+    from monai.losses.dice import DiceLoss
+    from torch.nn import functional
+
+    full = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)
+    entropy = functional.cross_entropy(full, masks.long(), reduction="none").mean(dim=(1, 2))
+    truth = functional.one_hot(masks.long(), full.shape[1]).permute(0, 3, 1, 2).to(full.dtype)
+    dice = DiceLoss(reduction="none")(foreground(logits), truth[:, 1:]).mean(dim=(1, 2, 3))
+    loss: torch.Tensor = (weights * (entropy + dice)).sum() / weights.sum().clamp_min(1e-6)
+    return loss
+
+
+def _start(architecture: Architecture, settings: Segmentation, plan: Plan, where: torch.device) -> _State:
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        network, origin = pretrained_or_random(architecture, settings.encoder_weights)
+    network = network.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    if settings.schedule == "onecycle":
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=plan.steps, pct_start=0.2
+        )
+    else:
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)  # type: ignore[no-untyped-call]
+    return _State(network, average, optimizer, schedule, origin)
+
+
+def _step(
+    state: _State,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    weights: torch.Tensor,
+    settings: Segmentation,
+    compute: Compute,
+    where: torch.device,
+) -> float:
+    import torch
+
+    state.network.train()
+    inputs = standardise(images.to(where)).contiguous(memory_format=torch.channels_last)
+    with autocast(compute):
+        logits = state.network(inputs)
+    loss = segmentation_loss(logits.float(), masks.to(where), weights.to(where))
+    state.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
+    state.optimizer.step()
+    state.schedule.step()
+    state.average.update_parameters(state.network)
+    return float(loss.detach())
+
+
+def _snapshot(work: Path, step: int) -> Path:
+    return work / f"step-{step}.pt"
+
+
+def _save(path: Path, content: Any) -> None:
+    import torch
+
+    aside = path.with_suffix(".part")
+    torch.save(content, aside)
+    aside.replace(path)
+
+
+def _load(path: Path) -> Any:
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _load_snapshot(architecture: Architecture, path: Path) -> nn.Module:
+    network = build_network(architecture)
+    network.load_state_dict(_load(path))
+    return network
+
+
+def _save_checkpoint(state: _State, work: Path) -> None:
+    content = {
+        "network": state.network.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "schedule": state.schedule.state_dict(),
+        "encoder_weights": state.encoder_weights,
+        "step": state.step,
+        "losses": state.losses,
+    }
+    _save(work / "checkpoint.pt", content)
+
+
+def _resume(state: _State, work: Path) -> None:
+    path = work / "checkpoint.pt"
+    if not path.exists():
+        return
+    content = _load(path)
+    state.network.load_state_dict(content["network"])
+    state.average.load_state_dict(content["average"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.schedule.load_state_dict(content["schedule"])
+    state.encoder_weights = content["encoder_weights"]
+    state.step = content["step"]
+    state.losses = [(int(step), float(loss)) for step, loss in content["losses"]]

@@ -1,0 +1,165 @@
+"""Start the training pipeline, wait for it, and leave its results in a folder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medweave.config import Settings
+from medweave.errors import InputError, RunError
+from medweave.progress import say
+from pipelines import store
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+
+USER_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+LABEL_STEPS = ("label_gold", "label_unlabeled", "label_synthetic")
+PAGES = {"report.html": ("report", "report_page"), "validation.html": ("validate", "validation_page")}
+
+
+def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[str, Any]:
+    """Run the pipeline on the active stack and write summary.json and the pages into `output`.
+
+    Raises InputError or RunError with the failed step's own message.
+    """
+    started = time.monotonic()
+    _prepare(output)
+    store.configure(debug)
+    _connect()
+    from pipelines.training import training
+
+    name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    try:
+        training.with_options(run_name=name)(settings)
+    except Exception:
+        if debug or not _runs(name):
+            raise
+    run = _runs(name)[0]
+    _raise_if_failed(run)
+    summary: dict[str, Any] = store.artifact(run, "report", "summary")
+    summary["seconds"] = {"total": time.monotonic() - started, "label": _seconds(run, LABEL_STEPS)}
+    summary["peak_rss_mb"] = _peak_rss_mb()
+    for file, (step, artifact) in PAGES.items():
+        _write(output / file, store.artifact(run, step, artifact))
+    _write(output / "summary.json", json.dumps(summary, indent=1))
+    return summary
+
+
+def explain(source: str | None, message: str) -> InputError | RunError:
+    """The error to show for an exception's class path and message."""
+    if source and source.endswith("InputError"):
+        return InputError(message)
+    number = re.search(r"\[Errno (\d+)\]", message)
+    if number and int(number[1]) in USER_ERRNOS:
+        return InputError(f"{message.split('] ', 1)[-1]}: free space or choose another folder, then run again")
+    if "database or disk is full" in message or "readonly database" in message:
+        return InputError("the store in medweave's home cannot be written: free space there or set MEDWEAVE_HOME")
+    return RunError(message)
+
+
+def _prepare(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for file in ("summary.json", *PAGES):
+            (output / file).unlink(missing_ok=True)
+        probe = output / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror}); choose another --output") from None
+
+
+def _connect() -> None:
+    """Open (and on first use make) ZenML's store before the pipeline is compiled."""
+    from zenml.client import Client
+
+    Client().active_stack.validate()
+
+
+def _runs(name: str) -> list[PipelineRunResponse]:
+    from zenml.client import Client
+
+    found: list[PipelineRunResponse] = Client().list_pipeline_runs(name=name, size=1).items
+    return found
+
+
+def _raise_if_failed(run: PipelineRunResponse) -> None:
+    from zenml.enums import ExecutionStatus
+
+    if run.status == ExecutionStatus.COMPLETED:
+        return
+    for name, step in run.steps.items():
+        if step.status == ExecutionStatus.FAILED and step.exception_info is not None:
+            error = explain(step.exception_info.source, step.exception_info.message or "failed without a message")
+            if isinstance(error, RunError):
+                raise RunError(f"step {name}: {error}")
+            raise error
+    raise RunError(f"run {run.name} ended as {run.status}; look at it in ZenML's dashboard")
+
+
+def _seconds(run: PipelineRunResponse, names: tuple[str, ...]) -> float:
+    """Seconds that these steps took in this run; reused ones took none."""
+    from zenml.enums import ExecutionStatus
+
+    steps = [run.steps[name] for name in names if name in run.steps]
+    return sum(
+        (step.end_time - step.start_time).total_seconds()
+        for step in steps
+        if step.status == ExecutionStatus.COMPLETED and step.start_time and step.end_time
+    )
+
+
+def _peak_rss_mb() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); free space or choose another --output"
+        ) from None
+
+
+def describe(summary: Mapping[str, Any], output: Path) -> list[str]:
+    """The lines that end a run on the command line."""
+    gold_only, final, delta = (
+        summary["test"]["gold_only"]["dice"],
+        summary["test"]["final"]["dice"],
+        summary["delta"]["dice"],
+    )
+    weak = summary["labels"]["weak"]
+    data = summary["data"]
+    return [
+        f"{data['gold']} gold, {data['unlabeled']} unlabeled, {data['test']} test images",
+        f"weak labels: {weak['made']} made, {weak['accepted']} accepted, {weak['review']} to review, "
+        f"{weak['rejected']} rejected",
+        f"test Dice: gold only {_interval(gold_only)}, final {_interval(final)}, difference {_interval(delta)}",
+        f"model {summary['model']['name']} version {summary['model']['version']}: {summary['model']['reason']}",
+        f"report: {output / 'report.html'}",
+    ]
+
+
+def _interval(value: Mapping[str, Any]) -> str:
+    low, high = value["ci95"]
+    return f"{value['mean']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def show(summary: Mapping[str, Any], output: Path) -> None:
+    """Say how the run ended."""
+    for line in describe(summary, output):
+        say(line)

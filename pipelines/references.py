@@ -1,0 +1,40 @@
+"""From a reference on the command line (`run:…`, `models:/…`, a folder) to the thing itself."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from medweave.config import Settings, Tracking
+from medweave.data import ImageTable, write_table
+from medweave.errors import InputError
+from medweave.segmentation import Segmenter
+from medweave.tracking import connect, resolve_model
+from pipelines.store import artifact, find_run
+
+
+def segmenter_of(reference: str) -> Segmenter:
+    """The model that a run made, a version of a registered model, or a segmenter's folder."""
+    if reference.startswith("run:"):
+        final: Segmenter = artifact(find_run(reference), "train_final", "final")
+        return final
+    if reference.startswith("models:/"):
+        return Segmenter.load(resolve_model(connect(Tracking()), reference))
+    if Path(reference).is_dir():
+        return Segmenter.load(Path(reference))
+    raise InputError(
+        f"{reference}: not a model; write run:latest, run:ID, models:/NAME@champion or models:/NAME/VERSION"
+    )
+
+
+@contextmanager
+def labels_of(reference: str) -> Iterator[tuple[ImageTable, Settings]]:
+    """All labels that a run made, weak and synthetic, and the run's settings."""
+    run = find_run(reference)
+    settings = Settings.model_validate(run.steps["report"].config.parameters["settings"])
+    tables = [artifact(run, "check_labels", name) for name in ("weak", "synthetic")]
+    with tempfile.TemporaryDirectory() as folder:
+        yield write_table(folder, chain(*tables)), settings

@@ -1,0 +1,39 @@
+"""Make weak labels: coarse prediction, prompts, promptable model."""
+
+from typing import Annotated, Any
+
+from zenml import step
+
+from medweave.compute import device
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.data.masks import read_mask
+from medweave.data.table import LabelSource
+from medweave.home import work_folder
+from medweave.labeling import bounds_from_masks, create_labeler, label_images
+from medweave.segmentation import OutOfFold, Segmenter
+from steps.caching import LABELING
+
+
+@step(cache_policy=LABELING)
+def label(
+    images: ImageTable,
+    gold: ImageTable,
+    coarse: Segmenter,
+    labeler: dict[str, Any],
+    source: LabelSource,
+    settings: Settings,
+) -> Annotated[ImageTable, "labels"]:
+    """A label for each image where there is one; gold images are prompted by a member that never saw them.
+
+    `labeler` is what the labeler was when the run started: labels are reused only while it is the same.
+    """
+    classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
+    made = create_labeler(settings.labeling, settings.data.root, classes, settings.seed, str(device(settings.compute)))
+    masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
+    bounds = bounds_from_masks(masks, classes, settings.quality.slack)
+    inputs = (images.digest, gold.digest, coarse.digest, labeler, settings.model_dump(mode="json"))
+    with work_folder("label", source, *inputs) as work:
+        return label_images(
+            images, OutOfFold(coarse), made, bounds, settings.labeling, classes, source, work, max_pixels
+        )

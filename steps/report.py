@@ -1,0 +1,116 @@
+"""Write the run's summary and page."""
+
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from zenml import get_step_context, step
+from zenml.types import HTMLString
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.data.images import read_image, to_rgb8
+from medweave.data.inventory import Inventory
+from medweave.quality import feature_frame
+from medweave.report import ReportContent, build_summary, examples, render_report
+from medweave.report.content import Example
+from medweave.segmentation import Evaluation, Segmenter
+from medweave.tracking import connect
+
+PACKAGES = ("medweave", "torch", "zenml", "mlflow", "segmentation-models-pytorch")
+
+
+@step(enable_cache=False)
+def report(
+    inventory: Inventory,
+    validation: dict[str, Any],
+    gold: ImageTable,
+    unlabeled: ImageTable,
+    weak: ImageTable,
+    synthetic: ImageTable,
+    test: ImageTable,
+    drifted: dict[str, list[str]],
+    coarse: Segmenter,
+    baseline: Segmenter,
+    final: Segmenter,
+    on_baseline: Evaluation,
+    on_final: Evaluation,
+    version: dict[str, Any],
+    promotion: dict[str, Any],
+    settings: Settings,
+) -> tuple[Annotated[dict[str, Any], "summary"], Annotated[HTMLString, "report_page"]]:
+    """summary.json and report.html of a run; the page also goes to the MLflow run."""
+    resamples, seed = settings.evaluation.resamples, settings.seed
+    classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
+    summary = build_summary(
+        str(get_step_context().pipeline_run.id),
+        settings,
+        {"gold": gold, "unlabeled": unlabeled, "weak": weak, "synthetic": synthetic, "test": test},
+        sum(count["set_aside"] for count in inventory.counts().values()),
+        on_baseline.summary(resamples, seed),
+        on_final.summary(resamples, seed),
+        on_final.difference(on_baseline, resamples=resamples, seed=seed).to_json(),
+        {
+            **{key: version[key] for key in ("name", "version")},
+            **{key: promotion[key] for key in ("promoted", "reason")},
+        },
+    )
+    before = {row.image_id: row.dice for row in on_baseline.rows}
+    after = {row.image_id: row.dice for row in on_final.rows}
+    change = {image_id: after[image_id] - before[image_id] for image_id in after}
+    losses = [image_id for image_id in examples.lowest(change) if change[image_id] < 0]
+    captions = {image_id: f"Dice {after[image_id]:.2f}, gold only {before[image_id]:.2f}" for image_id in after}
+
+    def shown(image_ids: list[str]) -> list[Example]:
+        rows = examples.find_rows(test, image_ids)
+        images = [to_rgb8(read_image(row.image_uri, max_pixels)) for row in rows]
+        found = {"prediction": final.predict_masks(images), "baseline": baseline.predict_masks(images)}
+        layers = [dict(zip(found, masks, strict=True)) for masks in zip(*found.values(), strict=True)]
+        return examples.test_examples(rows, dict(zip(image_ids, layers, strict=True)), captions, classes, max_pixels)
+
+    frames = {
+        "gold": feature_frame(gold, "gold"),
+        "weak": feature_frame(weak, "weak"),
+        "synthetic": feature_frame(synthetic, "synthetic"),
+    }
+    page = render_report(
+        ReportContent(
+            summary=summary,
+            task=settings.task,
+            classes=settings.data.classes,
+            settings_yaml=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
+            versions={package: installed(package) for package in PACKAGES},
+            warnings=[finding for finding in validation["findings"] if finding["level"] == "warning"],
+            gold_examples=examples.gold_examples(gold, classes, max_pixels),
+            label_examples=examples.label_examples(weak, classes, max_pixels),
+            failures=shown(examples.lowest(after)),
+            losses=shown(losses),
+            label_features={
+                source: {str(name): frame[name].tolist() for name in frame}
+                for source, frame in frames.items()
+                if len(frame)
+            },
+            drifted=drifted,
+            predicted_dice=[
+                (row.predicted_dice, row.decision or "")
+                for shard in weak.shards(["predicted_dice", "decision"])
+                for row in shard
+                if row.predicted_dice is not None
+            ],
+            per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
+            curves={**coarse.curves(), **baseline.curves(), **final.curves()},
+        )
+    )
+    _log_page(settings, version["mlflow_run_id"], {"report.html": page})
+    return summary, HTMLString(page)
+
+
+def _log_page(settings: Settings, run_id: str, pages: Mapping[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, page in pages.items():
+            path = Path(folder) / name
+            path.write_text(page, encoding="utf-8")
+            connect(settings.tracking).log_artifact(run_id, str(path))

@@ -1,0 +1,27 @@
+"""Stop the run before anything is trained when the data is not fit or a part is missing."""
+
+import json
+from typing import Annotated, Any
+
+from zenml import step
+
+from medweave.compute import device
+from medweave.config import Settings
+from medweave.data.validation import ValidationReport
+from medweave.labeling import create_labeler
+from medweave.segmentation.networks import architecture_of, build_network
+from medweave.synthesis import create_synthesizer
+
+
+@step(enable_cache=False)
+def require_ready(validation: dict[str, Any], settings: Settings) -> Annotated[dict[str, Any], "labeler"]:
+    """What decides about the labeler's labels (weights, folder of masks), so that labels are made again if it changes.
+
+    Raises InputError that names the files and the rules they break, or the part that cannot be made.
+    """
+    ValidationReport.from_json(json.dumps(validation)).raise_for_errors()
+    classes = len(settings.data.classes)
+    create_synthesizer(settings.synthesis)
+    build_network(architecture_of(settings.segmentation, classes))
+    where = str(device(settings.compute))
+    return create_labeler(settings.labeling, settings.data.root, classes, settings.seed, where).provenance()

@@ -1,0 +1,18 @@
+"""Train the baseline on gold alone."""
+
+from typing import Annotated
+
+from zenml import step
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.home import work_folder
+from medweave.segmentation import Segmenter, train_on
+from steps.caching import SEGMENTATION
+
+
+@step(cache_policy=SEGMENTATION)
+def train_baseline(gold: ImageTable, coarse: Segmenter, settings: Settings) -> Annotated[Segmenter, "baseline"]:
+    """The final model's recipe and steps, with gold labels only."""
+    with work_folder("baseline", coarse.digest, gold.digest, settings.model_dump(mode="json")) as work:
+        return train_on([gold], coarse.card, settings, "baseline", work)

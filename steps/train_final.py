@@ -1,0 +1,22 @@
+"""Train the final model on gold, accepted weak and accepted synthetic labels."""
+
+from typing import Annotated
+
+from zenml import step
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.home import work_folder
+from medweave.segmentation import Segmenter, train_on
+from steps.caching import SEGMENTATION
+
+
+@step(cache_policy=SEGMENTATION)
+def train_final(
+    gold: ImageTable, weak: ImageTable, synthetic: ImageTable, coarse: Segmenter, settings: Settings
+) -> Annotated[Segmenter, "final"]:
+    """The baseline's recipe and steps, with every label that was accepted."""
+    with work_folder(
+        "final", coarse.digest, gold.digest, weak.digest, synthetic.digest, settings.model_dump(mode="json")
+    ) as work:
+        return train_on([gold, weak, synthetic], coarse.card, settings, "final", work)

@@ -1,0 +1,127 @@
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medweave import config
+from medweave.data.ingest import ingest
+from medweave.data.masks import read_mask
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """The URI of an empty bucket on a local server that speaks S3."""
+    import boto3
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    boto3.client("s3").create_bucket(Bucket="hospital")
+    yield "s3://hospital"
+    s3fs.S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+def run(task, folder, **data):
+    return ingest(config.Data(root=str(task.root), **data), 0, folder, shard_rows=3)
+
+
+def test_tables_hold_what_the_files_hold(task, tmp_path):
+    result = run(task, tmp_path / "out")
+    assert {name: len(table) for name, table in result.tables.items()} == {"gold": 5, "unlabeled": 4, "test": 5}
+    row = next(iter(result.tables["gold"]))
+    data = (task.root / "gold/images/g0.png").read_bytes()
+    assert (row.image_id, row.group_id, row.height, row.width) == ("g0", "g0", 64, 64)
+    assert row.image_uri == str(task.root / "gold/images/g0.png")
+    assert row.image_sha256 == hashlib.sha256(data).hexdigest()
+    assert row.label_source == "gold" and row.made_by == {"labeler": "expert"} and len(row.label_id or "") == 24
+    assert np.array_equal(read_mask(row.mask, 1, 10_000), task.square() // 255)
+    pixels = np.asarray(Image.open(task.root / "gold/images/g0.png"))
+    assert row.features == pytest.approx(
+        {"intensity_mean": pixels.mean(), "intensity_std": pixels.std(), "foreground_share": 0.25, "components": 1}
+    )
+    unlabeled = next(iter(result.tables["unlabeled"]))
+    assert unlabeled.label_source == "none" and set(unlabeled.features) == {"intensity_mean", "intensity_std"}
+    assert len(list((tmp_path / "out/gold").glob("shard-*"))) == 2
+
+
+def test_the_same_files_give_the_same_digests(task, tmp_path):
+    first, second = run(task, tmp_path / "a"), run(task, tmp_path / "b")
+    assert first.inventory.digest == second.inventory.digest
+    assert all(first.tables[name].digest == second.tables[name].digest for name in first.tables)
+    task.add("gold/images/g0.png")
+    third = run(task, tmp_path / "c")
+    assert third.inventory.digest != first.inventory.digest
+    assert third.tables["gold"].digest != first.tables["gold"].digest
+    assert third.tables["test"].digest == first.tables["test"].digest
+
+
+def test_what_cannot_be_used_is_set_aside(task, tmp_path):
+    (task.root / "unlabeled/images/u1.png").write_bytes(b"")
+    (task.root / "unlabeled/images/u2.png").write_text("not an image")
+    (task.root / "gold/masks/g3.png").unlink()
+    result = run(task, tmp_path / "out")
+    assert [row.image_id for row in result.tables["unlabeled"]] == ["u0", "u3"]
+    assert [row.image_id for row in result.tables["gold"]] == ["g0", "g1", "g2", "g4"]
+    errors = {row.image_id: row.error for row in result.inventory if row.error}
+    assert set(errors) == {"u1", "u2"} and all("\n" not in error for error in errors.values())
+
+
+def test_duplicates_in_training_share_the_first_group(task, tmp_path):
+    original = task.add("unlabeled/images/a.png")
+    shutil.copy(original, task.root / "gold/images/g4.png")
+    pixels = np.asarray(Image.open(original))
+    near = np.asarray(Image.fromarray(pixels).resize((90, 80))) * 0.9 + 20
+    task.add("unlabeled/images/z.png", near.astype(np.uint8))
+    task.add("test/images/t0.png", pixels)
+    rows = {row.key: row for row in run(task, tmp_path / "out").inventory}
+    assert [rows[key].group_id for key in ("gold:g4", "unlabeled:a", "unlabeled:z")] == ["a"] * 3
+    assert rows["test:t0"].group_id == "t0" and rows["gold:g0"].group_id == "g0"
+    assert rows["gold:g4"].duplicate_of == ("test:t0", "unlabeled:a")
+    assert rows["gold:g4"].near_duplicate_of == ("unlabeled:z",)
+    assert rows["unlabeled:z"].near_duplicate_of == ("gold:g4", "test:t0", "unlabeled:a")
+
+
+def test_equal_black_images_are_duplicates(task, tmp_path):
+    for name in ("black", "dark"):
+        task.add(f"unlabeled/images/{name}.png", np.zeros((64, 64), np.uint8))
+    rows = {row.key: row for row in run(task, tmp_path / "out").inventory}
+    assert rows["unlabeled:dark"].duplicate_of == ("unlabeled:black",)
+    assert rows["unlabeled:dark"].group_id == "black" and rows["unlabeled:dark"].phash is None
+
+
+def test_object_storage(task, bucket, tmp_path):
+    import fsspec
+
+    fsspec.filesystem("s3").put(f"{task.root}/", "hospital/busi/", recursive=True)
+    stored = ingest(config.Data(root=f"{bucket}/busi"), 0, tmp_path / "s3")
+    local = run(task, tmp_path / "local")
+    gold = list(stored.tables["gold"])
+    assert gold[0].image_uri == "s3://hospital/busi/gold/images/g0.png"
+    assert [row.image_sha256 for row in gold] == [row.image_sha256 for row in local.tables["gold"]]
+    assert read_mask(gold[0].mask, 1, 10_000).sum() == 32 * 32
+
+
+def test_phantoms_are_made_once_and_again_for_another_seed(tmp_path):
+    data = config.Data(phantoms=config.Phantoms(size=64, gold=4, unlabeled=2, test=4))
+    first = ingest(data, 1, tmp_path / "a", cache=tmp_path / "cache")
+    made = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*.png")}
+    again = ingest(data, 1, tmp_path / "b", cache=tmp_path / "cache")
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*.png")} == made
+    assert first.inventory.digest == again.inventory.digest
+    assert first.inventory.counts()["gold"] == {"found": 4, "usable": 4, "set_aside": 0}
+    other = ingest(data, 2, tmp_path / "c", cache=tmp_path / "cache")
+    assert other.inventory.digest != first.inventory.digest
+    assert len([*(tmp_path / "cache").iterdir()]) == 2

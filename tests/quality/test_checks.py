@@ -1,0 +1,150 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from medweave.config import Quality
+from medweave.data.masks import encode_mask, read_mask
+from medweave.data.probabilities import encode_probabilities
+from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
+from medweave.quality.checks import calibrate, check_labels, measure_labels
+from medweave.quality.features import FEATURES, label_features
+
+SIZE = 64
+PIXELS = 10_000
+SETTINGS = Quality(accept=0.6, review=0.3, slack=0.5, min_component_share=0.1)
+
+
+def disc(radius: float, x: float = 32) -> np.ndarray:
+    ys, xs = np.mgrid[:SIZE, :SIZE]
+    return ((ys - 32) ** 2 + (xs - x) ** 2 <= radius**2).astype(np.uint8)
+
+
+@pytest.fixture
+def row(tmp_path):
+    def make(name: str, source: str, mask: np.ndarray | None, coarse: np.ndarray | None) -> ImageRow:
+        image = tmp_path / f"{name}.png"
+        cv2.imwrite(str(image), np.full((SIZE, SIZE, 3), 90, np.uint8))
+        bare = ImageRow(name, name, str(image), hashlib.sha256(name.encode()).hexdigest(), SIZE, SIZE)
+        if coarse is not None:
+            bare = replace(bare, coarse=encode_probabilities(coarse[None].astype(float)))
+        return bare if mask is None else bare.with_label(source, MaskRef(png=encode_mask(mask)), {"labeler": "test"})
+
+    return make
+
+
+@pytest.fixture
+def gold(row, tmp_path):
+    """Ten discs; the coarse model finds the first in half its size and gets better image by image."""
+    rows = [row(f"g{k}", "gold", disc(16), disc(10 + 0.6 * k)) for k in range(10)]
+    return write_table(tmp_path / "gold", rows, shard_rows=4)
+
+
+@pytest.fixture
+def gold_weak(gold, tmp_path):
+    """The chain's label of each gold image is what the coarse model saw, so agreement is 1 and Dice is not."""
+    rows = [
+        gold_row.with_label("weak", MaskRef(png=encode_mask(disc(10 + 0.6 * k))), {}) for k, gold_row in enumerate(gold)
+    ]
+    return write_table(tmp_path / "gold_weak", rows)
+
+
+@pytest.fixture
+def made(row, tmp_path):
+    speckled = disc(14)
+    speckled[1, 1], speckled[32, 32] = 1, 0
+    rows = [
+        row("good", "weak", speckled, disc(14)),
+        row("shifted", "weak", disc(14, 24), disc(14, 40)),
+        row("empty", "weak", np.zeros((SIZE, SIZE), np.uint8), disc(14)),
+        row("huge", "synthetic", disc(40), disc(40)),
+        row("blind", "weak", disc(14), None),
+        row("none", "none", None, disc(14)),
+    ]
+    return write_table(tmp_path / "made", rows, shard_rows=2)
+
+
+def checked(made: ImageTable, gold, gold_weak, work) -> dict[str, ImageRow]:
+    table = check_labels(made, gold, gold_weak, SETTINGS, 1, PIXELS, work)
+    assert [r.image_id for r in table] == [r.image_id for r in made]
+    return {r.image_id: r for r in table}
+
+
+def test_each_label_gets_its_decision(made, gold, tmp_path):
+    rows = checked(made, gold, None, tmp_path / "work")
+    assert {name: r.decision for name, r in rows.items()} == {
+        "good": "accept",
+        "shifted": "review",
+        "empty": "reject",
+        "huge": "reject",
+        "blind": "review",
+        "none": "reject",
+    }
+    overlap = 2 * (disc(14, 24) & disc(14, 40)).sum() / (2 * disc(14).sum())
+    assert rows["shifted"].predicted_dice == pytest.approx(overlap) and 0.3 < overlap < 0.6
+    assert {name: r.weight for name, r in rows.items() if name != "good"} == dict.fromkeys(set(rows) - {"good"}, 0)
+    assert "empty" in rows["empty"].made_by["reason"]
+    assert "area_share" in rows["huge"].made_by["reason"]
+    assert rows["blind"].predicted_dice is None
+    assert (rows["none"].label_id, rows["none"].mask, rows["none"].weight) == (None, MaskRef(), 0)
+    assert rows["good"].weight == rows["good"].predicted_dice == pytest.approx(1)
+    assert (rows["good"].low, rows["good"].high) == (None, None)
+
+
+def test_without_gold_nothing_is_out_of_bounds(made, tmp_path):
+    assert checked(made, None, None, tmp_path / "work")["huge"].decision == "accept"
+
+
+def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, tmp_path):
+    before = {r.image_id: r for r in made}["good"]
+    after = checked(made, gold, None, tmp_path / "work")["good"]
+    mask = read_mask(after.mask, 1, PIXELS)
+    assert (mask == disc(14)).all()
+    how = {"labeler": "test", "cleanup": {"min_component_share": 0.1}}
+    assert after.label_id == before.with_label("weak", after.mask, how).label_id != before.label_id
+    assert after.made_by.items() >= how.items()
+    expected = label_features(np.full((SIZE, SIZE, 3), 90, np.uint8), disc(14), disc(14)[None].astype(float))
+    assert after.features == pytest.approx(expected)
+
+
+def test_the_predicted_dice_comes_from_gold_that_the_chain_labelled(made, gold, gold_weak, tmp_path):
+    truth = [2 * (disc(10 + 0.6 * k) & disc(16)).sum() / (disc(10 + 0.6 * k).sum() + disc(16).sum()) for k in range(10)]
+    row = checked(made, gold, gold_weak, tmp_path / "work")["good"]
+    assert row.predicted_dice == pytest.approx(np.mean(truth))  # every agreement is 1: the mean is the prediction
+    others = [np.mean(np.delete(truth, k)) for k in range(10)]  # rank 10 of 10: the farthest ends
+    assert row.low == pytest.approx(min(m - abs(t - m) for m, t in zip(others, truth, strict=True)))
+    assert row.high == 1  # the highest of m + |t - m| is above
+
+
+def test_gold_that_the_chain_could_not_label_does_not_calibrate(gold, gold_weak, tmp_path):
+    rows = [replace(r, label_source="none", mask=MaskRef(), label_id=None) for r in gold_weak]
+    nothing = write_table(tmp_path / "nothing", rows)
+    assert calibrate(gold, nothing, SETTINGS, 1, PIXELS).predict(0.4) == (0.4, None, None)
+    empty = gold_weak.shard(0)[0].with_label("weak", MaskRef(png=encode_mask(np.zeros((SIZE, SIZE), np.uint8))), {})
+    mixed = write_table(tmp_path / "mixed", [empty, *rows[1:5], *list(gold_weak)[5:]])
+    assert len(calibrate(gold, mixed, SETTINGS, 1, PIXELS).residuals) == 5
+
+
+def test_a_killed_run_goes_on_after_its_last_shard(made, gold, tmp_path):
+    whole = check_labels(made, gold, None, SETTINGS, 1, PIXELS, tmp_path / "whole")
+    work = tmp_path / "work"
+    bounds_kept = made.shard(1)[0].image_uri
+    broken = [replace(r, image_uri="missing.png") if r.image_uri == bounds_kept else r for r in made]
+    with pytest.raises(Exception, match=r"missing\.png"):
+        check_labels(write_table(tmp_path / "broken", broken, 2), gold, None, SETTINGS, 1, PIXELS, work)
+    first = work / "shard-000000.parquet"
+    written = first.stat().st_mtime_ns
+    resumed = check_labels(made, gold, None, SETTINGS, 1, PIXELS, work)
+    assert first.stat().st_mtime_ns == written
+    assert resumed.digest == whole.digest
+
+
+def test_measured_gold_has_features_and_is_otherwise_the_same(gold, made, tmp_path):
+    measured = measure_labels(gold, 1, PIXELS, tmp_path / "measured")
+    assert [set(r.features) for r in measured] == [set(FEATURES)] * 10
+    assert [replace(r, features={}) for r in measured] == list(gold)
+    assert [bool(r.features) for r in measure_labels(made, 1, PIXELS, tmp_path / "all")] == [True] * 5 + [False]
+    assert json.dumps(next(iter(measured)).features)

@@ -1,0 +1,73 @@
+import pytest
+
+from medweave.config import Quality
+from medweave.quality.gate import LabelBounds, bounds_from_features, decide
+
+SETTINGS = Quality(accept=0.6, review=0.3, slack=0.5)
+
+
+def features(area_share=0.2, components=1.0, compactness=0.6):
+    return {"area_share": area_share, "components": components, "compactness": compactness, "center_x": 0.1}
+
+
+GOLD = [features(0.1, 1, 0.4), features(0.3, 3, 0.8), features(0.2, 2, 0.6)]
+BOUNDS = bounds_from_features(GOLD, slack=0.5)
+
+
+def test_bounds_widen_what_gold_shows():
+    assert BOUNDS.limits["area_share"] == pytest.approx((0.1 / 1.5, 0.45))
+    assert BOUNDS.limits["compactness"] == pytest.approx((0.4 / 1.5, 1.2))
+    assert BOUNDS.limits["components"] == (1, 4)
+
+
+def test_fewer_components_than_gold_by_one_are_allowed():
+    assert bounds_from_features([features(components=3)], slack=0).limits["components"] == (2, 4)
+
+
+def test_empty_gold_labels_do_not_widen_the_bounds():
+    assert bounds_from_features([*GOLD, features(0, 0, 0)], slack=0.5) == BOUNDS
+    assert bounds_from_features([features(0, 0, 0)], slack=0.5) == LabelBounds()
+
+
+def test_bounds_survive_json():
+    assert LabelBounds.from_json(BOUNDS.to_json()) == BOUNDS
+
+
+@pytest.mark.parametrize(
+    ("dice", "decision", "weight"),
+    [
+        (0.29, "reject", 0),
+        (0.3, "review", 0),
+        (0.59, "review", 0),
+        (0.6, "accept", 0.6),
+        (0.9, "accept", 0.9),
+        (None, "review", 0),
+    ],
+)
+def test_the_predicted_dice_decides(dice, decision, weight):
+    assert decide(dice, None, features(), BOUNDS, SETTINGS)[:2] == (decision, weight)
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        (features(area_share=0.5), "area_share 0.5 is outside 0.06667 to 0.45"),
+        (features(area_share=0.05), "area_share"),
+        (features(components=5), "components 5 is outside 1 to 4"),
+        (features(compactness=0.2), "compactness"),
+        (features(0, 0, 0), "the mask is empty"),
+    ],
+)
+def test_what_gold_never_shows_is_rejected_whatever_the_dice(label, reason):
+    decision, weight, why = decide(0.95, 0.9, label, BOUNDS, SETTINGS)
+    assert (decision, weight) == ("reject", 0)
+    assert reason in why
+
+
+def test_without_bounds_only_an_empty_mask_is_rejected():
+    assert decide(0.9, None, features(0.99, 40, 0.01), LabelBounds(), SETTINGS)[0] == "accept"
+    assert decide(0.9, None, features(0, 0, 0), LabelBounds(), SETTINGS)[0] == "reject"
+
+
+def test_the_reason_names_the_dice_and_its_lower_end():
+    assert decide(0.456, 0.21, features(), BOUNDS, SETTINGS)[2] == "predicted Dice 0.46 (at least 0.21) is below 0.6"

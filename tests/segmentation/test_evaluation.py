@@ -1,0 +1,142 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medweave.errors import InputError
+from medweave.segmentation.bootstrap import bootstrap_mean
+from medweave.segmentation.evaluation import Evaluation, ImageScore, evaluate_folders, evaluate_masks
+from medweave.segmentation.metrics import image_metrics
+
+
+def score(image_id, dice, group_id=None, empty=0.0):
+    return ImageScore(image_id, group_id or image_id, dice, dice / (2 - dice), dice, 10 * (1 - dice), empty)
+
+
+def disc(radius, shape=(48, 64)):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return ((y - 24) ** 2 + (x - 30) ** 2 <= radius**2).astype(np.uint8)
+
+
+def write(folder: Path, masks, scale=1):
+    folder.mkdir(exist_ok=True)
+    for name, mask in masks.items():
+        Image.fromarray(mask * np.uint8(scale)).save(folder / name)
+    return folder
+
+
+def test_summary_has_the_form_of_the_contract():
+    evaluation = Evaluation((score("a", 0.5, "p"), score("b", 1.0, "q"), score("c", 0.0, "q", empty=1.0)))
+    summary = evaluation.summary(resamples=400, seed=3)
+    assert list(summary) == ["dice", "iou", "nsd", "hd95", "empty_rate"]
+    dice = bootstrap_mean([0.5, 1.0, 0.0], ["p", "q", "q"], 400, 3)
+    assert summary["dice"] == {"mean": 0.5, "ci95": [dice.low, dice.high]}
+    assert summary["hd95"]["mean"] == 5.0
+    assert summary["empty_rate"] == pytest.approx(1 / 3)
+
+
+def test_frame_has_a_row_an_image():
+    frame = Evaluation((score("a", 0.5, "p"), score("b", 1.0))).to_frame()
+    assert list(frame.columns) == ["image_id", "group_id", "dice", "iou", "nsd", "hd95", "empty"]
+    assert frame["group_id"].tolist() == ["p", "b"]
+    assert frame["dice"].tolist() == [0.5, 1.0]
+    assert list(Evaluation(()).to_frame().columns) == list(frame.columns)
+
+
+def test_difference_is_paired_by_image_id_whatever_the_order():
+    ours = Evaluation((score("a", 0.9), score("b", 0.5), score("c", 0.3)))
+    theirs = Evaluation((score("c", 0.1), score("a", 0.7), score("b", 0.3)))
+    assert ours.difference(theirs, resamples=200, seed=0).low == pytest.approx(0.2)
+    assert ours.difference(theirs, resamples=200, seed=0).high == pytest.approx(0.2)
+    assert ours.difference(theirs, "hd95", resamples=200, seed=0).mean == pytest.approx(-2.0)
+    with pytest.raises(InputError, match=r"^c, d: evaluated on one side only"):
+        ours.difference(Evaluation((*theirs.rows[1:], score("d", 0.5))), resamples=200, seed=0)
+
+
+def test_masks_are_scored_one_at_a_time():
+    seen = []
+
+    def pairs():
+        for radius in (5, 8):
+            seen.append(radius)
+            yield f"disc_{radius}", "patient", disc(radius), disc(7)
+
+    evaluation = evaluate_masks(pairs(), classes=1, tolerance=1.5, total=2)
+    assert seen == [5, 8]
+    expected = ImageScore("disc_5", "patient", **image_metrics(disc(5), disc(7), 1, 1.5))
+    assert evaluation.rows[0] == expected
+    assert evaluation.rows[1] == replace(expected, image_id="disc_8", **image_metrics(disc(8), disc(7), 1, 1.5))
+
+
+def test_folders_are_paired_by_name_without_extension(tmp_path):
+    predictions = write(tmp_path / "p", {"b.png": disc(5), "a.png": disc(9), "c.png": disc(6)})
+    masks = write(tmp_path / "m", {"a.png": disc(10), "b.tif": disc(5), "c.png": disc(8)}, scale=255)
+    groups = tmp_path / "groups.csv"
+    with groups.open("w", newline="") as file:
+        csv.writer(file).writerows([["image_id", "group_id"], ["a", "p1"], ["b", "p1"]])
+    evaluation = evaluate_folders(predictions, masks, 1, 2.0, groups)
+    assert [(row.image_id, row.group_id) for row in evaluation.rows] == [("a", "p1"), ("b", "p1"), ("c", "c")]
+    assert evaluation.rows[0].dice == pytest.approx(image_metrics(disc(9), disc(10), 1, 2.0)["dice"])
+    assert evaluation.rows[1].dice == 1.0
+    assert [row.group_id for row in evaluate_folders(predictions, masks, 1, 2.0).rows] == ["a", "b", "c"]
+
+
+def test_several_classes_are_read_as_they_are(tmp_path):
+    two = disc(10) + disc(4)
+    evaluation = evaluate_folders(
+        write(tmp_path / "p", {"a.png": disc(10)}), write(tmp_path / "m", {"a.png": two}), 2, 2.0
+    )
+    assert evaluation.rows[0].dice == pytest.approx(image_metrics(disc(10), two, 2, 2.0)["dice"])
+    assert 0.4 < evaluation.rows[0].dice < 0.5
+
+
+@pytest.mark.parametrize(
+    ("predicted", "expected", "message"),
+    [
+        ({"a.png": 5}, {"a.png": 5, "b.png": 5, "c.png": 5}, r"b\.png, .*c\.png: no file of that name in .*/p;"),
+        ({"a.png": 5, "d.png": 5}, {"a.png": 5}, r"d\.png: no file of that name in .*/m;"),
+        ({"a.png": 5, "a.tif": 5}, {"a.png": 5}, r"a\.tif: is the second file named a, after .*a\.png"),
+        ({"a.png": 5}, {"b.png": 5}, r"/p: no file has the name of one in .*/m"),
+    ],
+)
+def test_what_cannot_be_paired_is_named(tmp_path, predicted, expected, message):
+    predictions = write(tmp_path / "p", {name: disc(radius) for name, radius in predicted.items()})
+    masks = write(tmp_path / "m", {name: disc(radius) for name, radius in expected.items()})
+    with pytest.raises(InputError, match=message) as caught:
+        evaluate_folders(predictions, masks, 1, 2.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_at_most_ten_files_are_named(tmp_path):
+    predictions = write(tmp_path / "p", {"a.png": disc(5)})
+    masks = write(tmp_path / "m", {"a.png": disc(5), **{f"x{i:02}.png": disc(5) for i in range(13)}})
+    with pytest.raises(InputError, match=r"x09\.png and 3 more: ") as caught:
+        evaluate_folders(predictions, masks, 1, 2.0)
+    assert "x10" not in str(caught.value)
+
+
+def test_another_size_names_both_files(tmp_path):
+    predictions = write(tmp_path / "p", {"a.png": disc(5, (24, 32))})
+    masks = write(tmp_path / "m", {"a.png": disc(5)})
+    with pytest.raises(InputError, match=r"p/a\.png: is 32 x 24 pixels but .*m/a\.png is 64 x 48"):
+        evaluate_folders(predictions, masks, 1, 2.0)
+
+
+def test_groups_need_their_columns(tmp_path):
+    folder = write(tmp_path / "p", {"a.png": disc(5)})
+    groups = tmp_path / "groups.csv"
+    groups.write_text("image_id,patient\na,p1\n")
+    with pytest.raises(InputError, match=r"groups\.csv: has no column 'group_id'"):
+        evaluate_folders(folder, folder, 1, 2.0, groups)
+    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
+        evaluate_folders(folder, folder, 1, 2.0, tmp_path / "none.csv")
+
+
+def test_digest_tells_scores_apart():
+    one = Evaluation((score("a", 0.5), score("b", 0.7)))
+    assert one.digest == Evaluation((score("a", 0.5), score("b", 0.7))).digest
+    assert one.digest != Evaluation((score("a", 0.5), score("b", 0.71))).digest
+    assert one.digest != Evaluation((score("a", 0.5), score("b", 0.7, group_id="p"))).digest
