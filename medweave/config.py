@@ -110,9 +110,9 @@ class Augmentation(Section):
     both in shares of the full range. Brightness and contrast need none: inputs are standardised.
     """
 
-    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
-    scale: tuple[float, float] = (0.75, 1.35)
-    translation: Share = 0.1
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 30.0
+    scale: tuple[float, float] = (0.6, 1.6)
+    translation: Share = 0.15
     gamma: tuple[float, float] = (0.6, 1.6)
     noise: Share = 0.05
     colour: Share = 0.3
@@ -121,7 +121,11 @@ class Augmentation(Section):
 
 
 class Segmentation(Section):
-    """One recipe for the coarse, the baseline and the final model."""
+    """One recipe for the coarse, the baseline and the final model.
+
+    The coarse model has a member a fold, each of `coarse_steps`; baseline and final have `members` networks of
+    `final_steps` whose probabilities are averaged. `decoder_channels` are those of the U-Nets, from deep to shallow.
+    """
 
     architecture: Literal["Unet", "UnetPlusPlus", "FPN", "MAnet", "Linknet", "DeepLabV3Plus", "PAN", "Segformer"] = (
         "Unet"
@@ -131,8 +135,9 @@ class Segmentation(Section):
     decoder_channels: tuple[Positive, ...] | None = (128, 64, 32, 16, 16)
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 160
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    coarse_steps: Positive = 600
+    coarse_steps: Positive = 500
     final_steps: Positive = 1200
+    members: Annotated[int, Field(ge=1, le=10)] = 2
     evaluations: Positive = 4
     batch_size: Positive = 8
     gold_share: Share = 0.5
@@ -168,7 +173,7 @@ class Quality(Section):
 
     accept: Share = 0.6
     review: Share = 0.3
-    slack: Annotated[float, Field(ge=0.0)] = 0.5
+    slack: Annotated[float, Field(ge=0.0, le=10.0)] = 0.5
     min_component_share: Share = 0.1
 
 
@@ -239,7 +244,7 @@ class Settings(Section):
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "fast": {
-        "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 300, "evaluations": 2},
+        "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 300, "members": 1},
         "evaluation": {"resamples": 500},
     },
 }

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +57,23 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
 
 def explain(source: str | None, message: str) -> InputError | RunError:
     """The error to show for an exception's class path and message."""
-    if source and source.endswith("InputError"):
+    kind = _exception_class(source)
+    if issubclass(kind, InputError):
         return InputError(message)
+    if issubclass(kind, RunError):
+        return RunError(message)
     number = re.search(r"\[Errno (\d+)\]", message)
     if number and int(number[1]) in USER_ERRNOS:
         return InputError(f"{message.split('] ', 1)[-1]}: free space or choose another folder, then run again")
     if "database or disk is full" in message or "readonly database" in message:
         return InputError("the store in medweave's home cannot be written: free space there or set MEDWEAVE_HOME")
-    return RunError(message)
+    return RunError(f"{(source or 'Exception').rpartition('.')[2]}: {message}")
+
+
+def _exception_class(source: str | None) -> type[BaseException]:
+    """The class of medweave that this path names, or Exception for any other."""
+    module, _, name = (source or "").rpartition(".")
+    return getattr(import_module(module), name) if module.startswith("medweave.") else Exception
 
 
 def _prepare(output: Path) -> None:

@@ -24,7 +24,9 @@ def training(settings: Settings) -> None:
     """Ingest, validate, synthesize, train coarse, label, check, train, evaluate, register, promote, report."""
     gold, unlabeled, test, inventory = ingest(settings.only("data", "compute"))
     validation, _ = validate(inventory, settings.only("data", "validation"))
-    labeler = require_ready(validation, settings.only("data", "labeling", "segmentation", "synthesis", "compute"))
+    labeler = require_ready(
+        validation, settings.only("data", "labeling", "segmentation", "synthesis", "tracking", "compute")
+    )
 
     synthetic = synthesize(gold, unlabeled, settings.only("data", "synthesis"), after="require_ready")
     recipe = settings.only("data", "segmentation", "compute")

@@ -29,7 +29,15 @@ def label(
     `labeler` is what the labeler was when the run started: labels are reused only while it is the same.
     """
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
-    made = create_labeler(settings.labeling, settings.data.root, classes, settings.seed, str(device(settings.compute)))
+    made = create_labeler(
+        settings.labeling,
+        settings.data.root,
+        classes,
+        settings.seed,
+        str(device(settings.compute)),
+        settings.compute.precision,
+        max_pixels,
+    )
     masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
     bounds = bounds_from_masks(masks, classes, settings.quality.slack)
     inputs = (images.digest, gold.digest, coarse.digest, labeler, settings.model_dump(mode="json"))

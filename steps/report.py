@@ -76,6 +76,7 @@ def report(
         "weak": feature_frame(weak, "weak"),
         "synthetic": feature_frame(synthetic, "synthetic"),
     }
+    predicted = [row for shard in weak.shards(["predicted_dice", "low", "decision"]) for row in shard]
     page = render_report(
         ReportContent(
             summary=summary,
@@ -95,11 +96,9 @@ def report(
             },
             drifted=drifted,
             predicted_dice=[
-                (row.predicted_dice, row.decision or "")
-                for shard in weak.shards(["predicted_dice", "decision"])
-                for row in shard
-                if row.predicted_dice is not None
+                (row.predicted_dice, row.decision or "") for row in predicted if row.predicted_dice is not None
             ],
+            calibrated=any(row.low is not None for row in predicted),
             per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
         )

@@ -11,6 +11,7 @@ from medweave.data.validation import ValidationReport
 from medweave.labeling import create_labeler
 from medweave.segmentation.networks import architecture_of, build_network
 from medweave.synthesis import create_synthesizer
+from medweave.tracking import connect
 
 
 @step(enable_cache=False)
@@ -22,6 +23,7 @@ def require_ready(validation: dict[str, Any], settings: Settings) -> Annotated[d
     ValidationReport.from_json(json.dumps(validation)).raise_for_errors()
     classes = len(settings.data.classes)
     create_synthesizer(settings.synthesis)
+    connect(settings.tracking)
     build_network(architecture_of(settings.segmentation, classes))
     where = str(device(settings.compute))
     return create_labeler(settings.labeling, settings.data.root, classes, settings.seed, where).provenance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,9 @@ from medweave.errors import InputError
 from medweave.labeling.labelers import Labeler, NoMaskError
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
 
+BATCH = 16
+"""Images that are read and given to the coarse model at a time."""
+
 
 class CoarsePredictor(Protocol):
     """Where the prompts come from."""
@@ -28,8 +32,8 @@ class CoarsePredictor(Protocol):
     def digest(self) -> str:
         """SHA-256 of the weights."""
 
-    def probabilities(self, image: NDArray[np.uint8], row: ImageRow) -> NDArray[np.float32]:
-        """Foreground probabilities CxHxW at the network's size, 0..1, of an image HxWx3 uint8."""
+    def probabilities(self, images: Sequence[NDArray[np.uint8]], rows: Sequence[ImageRow]) -> NDArray[np.float32]:
+        """Foreground probabilities NxCxHxW at the network's size, 0..1, of N images HxWx3 uint8 and their rows."""
 
 
 def label_images(
@@ -59,8 +63,8 @@ def label_images(
                 task.advance(int(shard["rows"]))
                 continue
             rows = []
-            for row in table.shard(index):
-                rows.append(_label(row, coarse, labeler, bounds, settings, classes, source, max_pixels))
+            for row, image, probabilities in _predicted(table.shard(index), coarse, classes, max_pixels):
+                rows.append(_label(row, image, probabilities, coarse.digest, labeler, bounds, settings, source))
                 task.advance()
             writer.write(index, rows)
     labelled = writer.finish()
@@ -68,20 +72,30 @@ def label_images(
     return labelled
 
 
+def _predicted(
+    rows: Sequence[ImageRow], coarse: CoarsePredictor, classes: int, max_pixels: int
+) -> Iterator[tuple[ImageRow, NDArray[np.uint8], NDArray[np.float32]]]:
+    """Each row with its image and the coarse model's probabilities, `BATCH` images in memory at a time."""
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        images = [to_rgb8(read_image(row.image_uri, max_pixels)) for row in batch]
+        probabilities = coarse.probabilities(images, batch)
+        if probabilities.shape[1] != classes:
+            found = probabilities.shape[1]
+            raise InputError(f"coarse model: has {found} classes, data.classes has {classes}; train it again")
+        yield from zip(batch, images, probabilities, strict=True)
+
+
 def _label(
     row: ImageRow,
-    coarse: CoarsePredictor,
+    image: NDArray[np.uint8],
+    probabilities: NDArray[np.float32],
+    coarse_digest: str,
     labeler: Labeler,
     bounds: Bounds,
     settings: Labeling,
-    classes: int,
     source: LabelSource,
-    max_pixels: int,
 ) -> ImageRow:
-    image = to_rgb8(read_image(row.image_uri, max_pixels))
-    probabilities = coarse.probabilities(image, row)
-    if len(probabilities) != classes:
-        raise InputError(f"coarse model: has {len(probabilities)} classes, data.classes has {classes}; train it again")
     row = replace(row, coarse=encode_probabilities(probabilities))
     made_by: dict[str, Any] = {"version": __version__}
     try:
@@ -92,7 +106,7 @@ def _label(
             )
             if not prompts:
                 raise NoMaskError("no prompt")
-            made_by |= {"coarse": coarse.digest, "prompts": [prompt.to_json() for prompt in prompts]}
+            made_by |= {"coarse": coarse_digest, "prompts": [prompt.to_json() for prompt in prompts]}
         mask = labeler.segment(image, prompts, row.image_id)
         made_by |= labeler.provenance(row.image_id)
     except NoMaskError as reason:

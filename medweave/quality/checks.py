@@ -65,7 +65,9 @@ def check_labels(
     row without a label is rejected. Goes on after the shards that `work` already has.
     """
     bounds = gold_bounds(gold, settings, classes, max_pixels) if gold else LabelBounds()
-    calibration = calibrate(gold, gold_weak, settings, classes, max_pixels) if gold and gold_weak else uncalibrated()
+    calibration = (
+        calibrate(gold, gold_weak, bounds, settings, classes, max_pixels) if gold and gold_weak else uncalibrated()
+    )
 
     def checked(row: ImageRow) -> ImageRow:
         if row.label_source == "none":
@@ -83,7 +85,9 @@ def gold_bounds(gold: ImageTable, settings: Quality, classes: int, max_pixels: i
     return bounds_from_features(features, settings.slack)
 
 
-def calibrate(gold: ImageTable, gold_weak: ImageTable, settings: Quality, classes: int, max_pixels: int) -> Calibration:
+def calibrate(
+    gold: ImageTable, gold_weak: ImageTable, bounds: LabelBounds, settings: Quality, classes: int, max_pixels: int
+) -> Calibration:
     """Fit the predicted Dice on gold images that the whole chain labelled too, after the same cleanup.
 
     Empty made labels are left out, as they are rejected anyway. With no label left: `uncalibrated()`.
@@ -93,7 +97,9 @@ def calibrate(gold: ImageTable, gold_weak: ImageTable, settings: Quality, classe
     for row in gold_weak:
         if row.label_source == "none" or not row.coarse:
             continue
-        mask = clean_mask(read_mask(row.mask, classes, max_pixels), settings.min_component_share)
+        mask = clean_mask(
+            read_mask(row.mask, classes, max_pixels), settings.min_component_share, bounds.most_components
+        )
         features = _features(row, mask, classes, max_pixels)
         if features["components"] == 0:
             continue
@@ -106,13 +112,13 @@ def calibrate(gold: ImageTable, gold_weak: ImageTable, settings: Quality, classe
 def _check(
     row: ImageRow, calibration: Calibration, bounds: LabelBounds, settings: Quality, classes: int, max_pixels: int
 ) -> ImageRow:
-    mask = clean_mask(read_mask(row.mask, classes, max_pixels), settings.min_component_share)
+    mask = clean_mask(read_mask(row.mask, classes, max_pixels), settings.min_component_share, bounds.most_components)
     features = _features(row, mask, classes, max_pixels)
     predicted: tuple[float | None, float | None, float | None] = (None, None, None)
     if "agreement" in features:
         predicted = calibration.predict(features["agreement"])
     decision, weight, reason = decide(predicted[0], predicted[1], features, bounds, settings)
-    made_by: dict[str, Any] = {**row.made_by, "cleanup": {"min_component_share": settings.min_component_share}}
+    made_by: dict[str, Any] = {**row.made_by, "cleanup": _cleanup(settings, bounds)}
     labelled = row.with_label(row.label_source, MaskRef(png=encode_mask(mask)), made_by)
     return replace(
         labelled,
@@ -124,6 +130,10 @@ def _check(
         decision=decision,
         weight=weight,
     )
+
+
+def _cleanup(settings: Quality, bounds: LabelBounds) -> dict[str, Any]:
+    return {"min_component_share": settings.min_component_share, "max_components": bounds.most_components}
 
 
 def _features(row: ImageRow, mask: NDArray[np.uint8], classes: int, max_pixels: int) -> dict[str, float]:

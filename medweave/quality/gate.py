@@ -18,6 +18,11 @@ class LabelBounds:
 
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def most_components(self) -> int | None:
+        """The largest number of components that a label keeps when it is cleaned, or None without bounds."""
+        return int(self.limits["components"][1]) if "components" in self.limits else None
+
     def broken(self, features: Mapping[str, float]) -> str | None:
         """Say which feature lies outside, or None."""
         for name, (low, high) in self.limits.items():

@@ -35,8 +35,9 @@ class ReportContent:
     `summary` is the run's summary.json. `classes` are the foreground classes' names. `warnings` have `rule`, `file` and
     `message`. `label_examples` has the keys `best`, `typical` and `worst`. `label_features` maps a label source to its
     features' values and `drifted` to the names of those that differ from gold. `predicted_dice` is (value, decision) of
-    each made label, `per_image` (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name whose
-    last word is the quantity, such as `final loss`, to (step, value).
+    each made label; `calibrated` says whether it was learnt on gold images. `per_image` has (image_id, gold-only Dice,
+    final Dice) of each test image. `curves` maps a name whose last word is the quantity, such as `final loss`, to
+    (step, value).
     """
 
     summary: Mapping[str, Any]
@@ -52,5 +53,6 @@ class ReportContent:
     label_features: Mapping[str, Mapping[str, Sequence[float]]]
     drifted: Mapping[str, Sequence[str]]
     predicted_dice: Sequence[tuple[float, str]]
+    calibrated: bool
     per_image: Sequence[tuple[str, float, float]]
     curves: Mapping[str, Sequence[tuple[int, float]]]

@@ -3,9 +3,9 @@
 from medweave.segmentation.bootstrap import Interval
 from medweave.segmentation.cross_validation import train_coarse
 from medweave.segmentation.evaluation import Evaluation, ImageScore
+from medweave.segmentation.final import train_on
 from medweave.segmentation.prediction import OutOfFold, evaluate_segmenter
 from medweave.segmentation.segmenter import Segmenter
-from medweave.segmentation.single import train_on
 from medweave.segmentation.training_set import build_training_set
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import tee
 
 import numpy as np
@@ -26,11 +26,14 @@ class OutOfFold:
         """The ensemble's digest."""
         return self._coarse.digest
 
-    def probabilities(self, image: np.ndarray, row: ImageRow) -> np.ndarray:
-        """Foreground probabilities CxSxS float32 of an image HxWx3 uint8."""
-        member = self._coarse.unseen_member(row.group_id)
-        found: np.ndarray = self._coarse.probabilities([image], member)[0]
-        return found
+    def probabilities(self, images: Sequence[np.ndarray], rows: Sequence[ImageRow]) -> np.ndarray:
+        """Foreground probabilities NxCxSxS float32 of images HxWx3 uint8."""
+        judges = [self._coarse.unseen_member(row.group_id) for row in rows]
+        found: dict[int, np.ndarray] = {}
+        for member in set(judges):
+            theirs = [index for index, judge in enumerate(judges) if judge == member]
+            found.update(zip(theirs, self._coarse.probabilities([images[i] for i in theirs], member), strict=True))
+        return np.stack([found[index] for index in range(len(images))])
 
 
 def evaluate_segmenter(segmenter: Segmenter, test: ImageTable, settings: Settings) -> Evaluation:

@@ -21,9 +21,11 @@ class Coarse:
 
     digest = "coarse-digest"
 
-    def probabilities(self, image, row):
-        height, width = image.shape[:2]
-        return cv2.resize(image[..., 0], (width // 2, height // 2))[None].astype(np.float32) / 255
+    def probabilities(self, images, rows):
+        assert len(images) == len(rows)
+        height, width = images[0].shape[:2]
+        halves = [cv2.resize(image[..., 0], (width // 2, height // 2))[None] for image in images]
+        return np.stack(halves).astype(np.float32) / 255
 
 
 class Stopping(EllipseLabeler):
@@ -69,7 +71,7 @@ def test_each_image_gets_the_mask_of_its_prompts_and_says_how(table, tmp_path):
     assert prompt.box == pytest.approx((10, 10, 20, 30), abs=1.5)
     image = np.zeros((40, 60, 3), np.uint8)
     assert (read_mask(row.mask, 1, 10_000) == EllipseLabeler().segment(image, [prompt], "")).all()
-    expected = Coarse().probabilities(cv2.imread(row.image_uri), row)
+    expected = Coarse().probabilities([cv2.imread(row.image_uri)], [row])[0]
     assert np.abs(decode_probabilities(row.coarse, 1) - expected).max() <= 1 / 510 + 1e-6
 
 

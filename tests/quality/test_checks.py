@@ -12,6 +12,7 @@ from medweave.data.probabilities import encode_probabilities
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
 from medweave.quality.checks import calibrate, check_labels, measure_labels
 from medweave.quality.features import FEATURES, label_features
+from medweave.quality.gate import LabelBounds
 
 SIZE = 64
 PIXELS = 10_000
@@ -103,7 +104,7 @@ def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, tmp_path):
     after = checked(made, gold, None, tmp_path / "work")["good"]
     mask = read_mask(after.mask, 1, PIXELS)
     assert (mask == disc(14)).all()
-    how = {"labeler": "test", "cleanup": {"min_component_share": 0.1}}
+    how = {"labeler": "test", "cleanup": {"min_component_share": 0.1, "max_components": 2}}
     assert after.label_id == before.with_label("weak", after.mask, how).label_id != before.label_id
     assert after.made_by.items() >= how.items()
     expected = label_features(np.full((SIZE, SIZE, 3), 90, np.uint8), disc(14), disc(14)[None].astype(float))
@@ -122,10 +123,10 @@ def test_the_predicted_dice_comes_from_gold_that_the_chain_labelled(made, gold, 
 def test_gold_that_the_chain_could_not_label_does_not_calibrate(gold, gold_weak, tmp_path):
     rows = [replace(r, label_source="none", mask=MaskRef(), label_id=None) for r in gold_weak]
     nothing = write_table(tmp_path / "nothing", rows)
-    assert calibrate(gold, nothing, SETTINGS, 1, PIXELS).predict(0.4) == (0.4, None, None)
+    assert calibrate(gold, nothing, LabelBounds(), SETTINGS, 1, PIXELS).predict(0.4) == (0.4, None, None)
     empty = gold_weak.shard(0)[0].with_label("weak", MaskRef(png=encode_mask(np.zeros((SIZE, SIZE), np.uint8))), {})
     mixed = write_table(tmp_path / "mixed", [empty, *rows[1:5], *list(gold_weak)[5:]])
-    assert len(calibrate(gold, mixed, SETTINGS, 1, PIXELS).residuals) == 5
+    assert len(calibrate(gold, mixed, LabelBounds(), SETTINGS, 1, PIXELS).residuals) == 5
 
 
 def test_a_killed_run_goes_on_after_its_last_shard(made, gold, tmp_path):

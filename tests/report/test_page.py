@@ -130,6 +130,7 @@ def full(name="im-1"):
         label_features={"gold": {"area_share": [0.1, 0.2]}, "weak": {"area_share": [0.3, 0.4]}},
         drifted={"weak": ["area_share"]},
         predicted_dice=[(0.9, "accept"), (0.4, "review"), (0.1, "reject")],
+        calibrated=True,
         per_image=[(name, 0.5, 0.7), ("other", 0.8, 0.6)],
         curves={
             "baseline loss": [(1, 1.0), (2, 0.5)],
@@ -161,6 +162,7 @@ def bare():
         label_features={},
         drifted={},
         predicted_dice=[],
+        calibrated=False,
         per_image=[],
         curves={},
     )

@@ -25,7 +25,7 @@ def recipe() -> Segmentation:
 
 @pytest.fixture(scope="session")
 def compute() -> Compute:
-    return Compute(device="cpu", precision="fp32")
+    return Compute(device="cpu", precision="fp32", threads=1)
 
 
 def make_discs(count: int, seed: int = 0, gold: int | None = None) -> TrainingSet:

@@ -1,4 +1,4 @@
-"""The baseline and the final model: one network, trained as far as cross-validation on gold said."""
+"""The baseline and the final model: trained as far as cross-validation on gold said."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from medweave.segmentation.training_set import build_training_set
 
 
 def train_on(tables: Sequence[ImageTable], coarse: Card, settings: Settings, name: str, work: Path) -> Segmenter:
-    """Train one network on the gold and the accepted labels of these tables.
+    """Train on the gold and the accepted labels of these tables: `members` networks that differ in their seeds.
 
     The learning rate falls over `final_steps`; training stops at the share of them that the coarse model's
     cross-validation chose, the same for every model of a run.
@@ -23,14 +23,25 @@ def train_on(tables: Sequence[ImageTable], coarse: Card, settings: Settings, nam
     data = build_training_set(tables, recipe.image_size, len(classes), settings.data.max_pixels, work / "data")
     stop = max(1, round(coarse.training["stop_share"] * recipe.final_steps))
     architecture = architecture_of(recipe, len(classes))
-    plan = Plan(name, recipe.final_steps, (stop,), settings.seed)
-    result = train(architecture, data, recipe, settings.compute, plan, work)
+    names = [f"{name} {member + 1}/{recipe.members}" for member in range(recipe.members)]
+    trained = [
+        train(
+            architecture,
+            data,
+            recipe,
+            settings.compute,
+            Plan(member, recipe.final_steps, (stop,), settings.seed + index),
+            work / f"member-{index}",
+        )
+        for index, member in enumerate(names)
+    ]
     training = {
         "seed": settings.seed,
         "planned_steps": recipe.final_steps,
         "steps": stop,
         "images": {"gold": int(data.gold.sum()), "other": int((~data.gold).sum())},
-        "losses": {f"{name} loss": result.losses},
+        "losses": {f"{member} loss": result.losses for member, result in zip(names, trained, strict=True)},
     }
-    card = Card(architecture, classes, recipe.image_size, result.encoder_weights, flips_of(recipe), training=training)
-    return Segmenter(card, [result.networks[stop]], settings.compute)
+    encoder_weights = trained[0].encoder_weights
+    card = Card(architecture, classes, recipe.image_size, encoder_weights, flips_of(recipe), training=training)
+    return Segmenter(card, [result.networks[stop] for result in trained], settings.compute)

@@ -1,0 +1,157 @@
+"""A run from the command line to its results, and what a second one reuses."""
+
+import json
+import re
+
+import pytest
+from zenml.client import Client
+from zenml.enums import ExecutionStatus
+
+EXPENSIVE = (
+    "validate",
+    "train_coarse",
+    "label_gold",
+    "label_unlabeled",
+    "check_labels",
+    "train_baseline",
+    "train_final",
+)
+METRICS = {"dice", "iou", "nsd", "hd95"}
+
+
+def statuses(summary):
+    run = Client().get_pipeline_run(summary["run_id"])
+    return {name: step.status for name, step in run.steps.items()}
+
+
+def test_the_summary_keeps_its_contract(trained):
+    summary = trained.summary
+    assert summary["status"] == "completed"
+    assert summary["data"] == {"gold": 8, "unlabeled": 6, "synthetic": 0, "test": 6, "rejected": 0}
+    weak = summary["labels"]["weak"]
+    assert weak["made"] == weak["accepted"] + weak["review"] + weak["rejected"] <= 6
+    assert summary["labels"]["synthetic"] == {"made": 0, "accepted": 0, "review": 0, "rejected": 0}
+    for model in ("gold_only", "final"):
+        values = summary["test"][model]
+        assert set(values) == METRICS | {"empty_rate"}
+        for metric in METRICS:
+            low, high = values[metric]["ci95"]
+            assert low <= values[metric]["mean"] <= high
+    gain = summary["test"]["final"]["dice"]["mean"] - summary["test"]["gold_only"]["dice"]["mean"]
+    assert summary["delta"]["dice"]["mean"] == pytest.approx(gain, abs=1e-9)
+    assert summary["model"]["name"] == "medweave-tiny"
+    assert summary["model"]["version"] == 1
+    assert isinstance(summary["model"]["promoted"], bool)
+    assert summary["model"]["reason"]
+    assert summary["seconds"]["total"] > summary["seconds"]["label"] > 0
+    assert summary["peak_rss_mb"] > 100
+    assert re.fullmatch(r"[0-9a-f]{64}", summary["config_digest"])
+    assert (trained.output / summary["report"]).read_text().lstrip().startswith("<!")
+
+
+def test_zenml_has_every_step_of_the_run(trained):
+    assert set(statuses(trained.summary).values()) == {ExecutionStatus.COMPLETED}
+    assert set(statuses(trained.summary)) > {*EXPENSIVE, "ingest", "evaluate", "register", "promote", "report"}
+
+
+def test_mlflow_has_parameters_curves_metrics_datasets_report_and_model(trained):
+    from medweave.config import Tracking
+    from medweave.tracking import connect
+
+    client = connect(Tracking())
+    version = client.get_model_version("medweave-tiny", "1")
+    run = client.get_run(version.run_id)
+    assert run.data.params["segmentation.coarse_steps"] == "4"
+    assert run.data.metrics["test/final/dice"] == trained.summary["test"]["final"]["dice"]["mean"]
+    assert client.get_metric_history(version.run_id, "final 1/1 loss")
+    assert client.get_metric_history(version.run_id, "out-of-fold Dice")
+    contexts = {tag.value for dataset in run.inputs.dataset_inputs for tag in dataset.tags}
+    assert {"gold", "weak", "test"} <= contexts
+    assert [file.path for file in client.list_artifacts(version.run_id)] == ["report.html"]
+    assert run.data.tags["zenml_run_id"] == trained.summary["run_id"]
+
+
+def test_the_same_run_again_reuses_all_that_is_expensive(trained, medweave, tmp_path):
+    ended = medweave("run", "--config", trained.config, "--output", tmp_path)
+    assert ended.status == 0
+    again = json.loads((tmp_path / "summary.json").read_text())
+    found = statuses(again)
+    assert {found[name] for name in EXPENSIVE} == {ExecutionStatus.CACHED}
+    assert again["model"]["version"] == 1
+    assert again["test"] == trained.summary["test"]
+    assert again["labels"] == trained.summary["labels"]
+
+
+def test_another_margin_of_promotion_trains_nothing_again(trained, medweave, tmp_path):
+    ended = medweave("run", "--config", trained.config, "--output", tmp_path, "--set", "promotion.margin=0.5")
+    assert ended.status == 0
+    found = statuses(json.loads((tmp_path / "summary.json").read_text()))
+    assert {found[name] for name in EXPENSIVE} == {ExecutionStatus.CACHED}
+
+
+def test_another_labeler_labels_again_but_keeps_the_coarse_model(trained, medweave, tmp_path):
+    ended = medweave("run", "--config", trained.config, "--output", tmp_path, "--set", "labeling.labeler=ellipse")
+    assert ended.status == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    found = statuses(summary)
+    assert found["train_coarse"] == found["train_baseline"] == ExecutionStatus.CACHED
+    assert found["label_unlabeled"] == ExecutionStatus.COMPLETED
+
+
+def test_nothing_is_said_but_progress_and_the_result(medweave, trained, tmp_path):
+    ended = medweave("run", "--config", trained.config, "--output", tmp_path)
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    assert ended.err.splitlines()[-1] == f"report: {tmp_path / 'report.html'}"
+    assert medweave("run", "--config", trained.config, "--output", tmp_path, "--quiet").err == ""
+
+
+def test_predictions_have_the_images_names_and_sizes(trained, task_folder, medweave, tmp_path):
+    from PIL import Image
+
+    for number, reference in enumerate(("run:latest", f"run:{trained.summary['run_id']}", "models:/medweave-tiny/1")):
+        folder = tmp_path / str(number)
+        ended = medweave("predict", "--model", reference, "--images", task_folder / "test/images", "--output", folder)
+        assert ended.status == 0
+        images = sorted((task_folder / "test/images").iterdir())
+        assert [path.name for path in sorted(folder.iterdir())] == [path.name for path in images]
+        for image in images:
+            mask = Image.open(folder / image.name)
+            assert mask.size == Image.open(image).size
+            assert set(mask.tobytes()) <= {0, 255}
+
+
+def test_evaluate_agrees_with_the_run(trained, task_folder, medweave, tmp_path):
+    medweave("predict", "--model", f"run:{trained.summary['run_id']}", "--images", task_folder / "test/images",
+             "--output", tmp_path / "p")  # fmt: skip
+    ended = medweave("evaluate", "--predictions", tmp_path / "p", "--masks", task_folder / "test/masks", "--json")
+    assert ended.status == 0
+    found = json.loads(ended.out)
+    assert found["images"] == 6
+    assert found["dice"]["mean"] == pytest.approx(trained.summary["test"]["final"]["dice"]["mean"])
+    shown = medweave("evaluate", "--predictions", tmp_path / "p", "--masks", task_folder / "test/masks")
+    assert f"Dice           {found['dice']['mean']:.4f}" in shown.out
+
+
+def test_labels_are_exported(trained, medweave, tmp_path):
+    import csv
+
+    made = trained.summary["labels"]["weak"]["made"]
+    reference = f"run:{trained.summary['run_id']}"
+    assert medweave("labels", "export", "--run", reference, "--to", tmp_path / "png").status == 0
+    assert len(list((tmp_path / "png" / "masks").iterdir())) == made
+    with (tmp_path / "png" / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"image_id", "label_source", "decision", "predicted_dice", "low", "high", "labeler"} <= set(rows[0])
+    assert len(rows) == 6
+    assert sum(row["label_source"] == "weak" for row in rows) == made
+    ended = medweave("labels", "export", "--run", reference, "--to", tmp_path / "coco", "--format", "coco")
+    assert ended.status == 0
+    assert len(json.loads((tmp_path / "coco" / "annotations.json").read_text())["images"]) in (6, made)
+
+
+def test_doctor_finds_all_in_order(medweave):
+    ended = medweave("doctor")
+    assert ended.status == 0
+    assert "missing" not in ended.out
+    assert "mlflow store" in ended.out
