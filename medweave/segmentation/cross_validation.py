@@ -10,7 +10,7 @@ from medweave.config import Compute, Segmentation
 from medweave.data.splits import group_folds
 from medweave.segmentation.metrics import image_metrics
 from medweave.segmentation.networks import architecture_of
-from medweave.segmentation.preprocessing import class_map
+from medweave.segmentation.postprocessing import class_map, most_components
 from medweave.segmentation.segmenter import Card, Segmenter, flips_of
 from medweave.segmentation.training import Plan, train
 from medweave.segmentation.training_set import TrainingSet
@@ -31,7 +31,7 @@ def train_coarse(
     folds = group_folds(groups, settings.folds, seed)
     steps = snapshots(settings.coarse_steps, settings.evaluations)
     architecture = architecture_of(settings, len(classes))
-    flips = flips_of(settings)
+    flips, most = flips_of(settings), most_components(gold.masks, len(classes))
     trained, scores = [], np.zeros((len(gold), len(steps)))
     for fold in range(settings.folds):
         plan = Plan(f"coarse fold {fold + 1}/{settings.folds}", settings.coarse_steps, steps, seed + fold)
@@ -39,7 +39,7 @@ def train_coarse(
             architecture, gold.subset(np.flatnonzero(folds != fold)), settings, compute, plan, work / f"fold-{fold}"
         )
         held_out = np.flatnonzero(folds == fold)
-        card = Card(architecture, classes, settings.image_size, result.encoder_weights, flips)
+        card = Card(architecture, classes, settings.image_size, result.encoder_weights, most, flips)
         for column, step in enumerate(steps):
             member = Segmenter(card, [result.networks[step]], compute)
             scores[held_out, column] = _dice(member, gold.subset(held_out), settings.image_size)
@@ -55,7 +55,7 @@ def train_coarse(
         "folds": {group: int(fold) for group, fold in zip(groups, folds, strict=True)},
         "losses": {f"coarse fold {fold + 1} loss": result.losses for fold, result in enumerate(trained)},
     }
-    card = Card(architecture, classes, settings.image_size, trained[0].encoder_weights, flips, training=training)
+    card = Card(architecture, classes, settings.image_size, trained[0].encoder_weights, most, flips, training=training)
     return Segmenter(card, [result.networks[steps[best]] for result in trained], compute)
 
 
@@ -81,6 +81,11 @@ def snapshots(steps: int, evaluations: int) -> tuple[int, ...]:
 def _dice(segmenter: Segmenter, data: TrainingSet, size: int) -> list[float]:
     probabilities = segmenter.probabilities(list(data.images))
     return [
-        image_metrics(class_map(probability, size, size), mask, len(segmenter.card.classes), tolerance=1.0)["dice"]
+        image_metrics(
+            class_map(probability, size, size, segmenter.card.most_components),
+            mask,
+            len(segmenter.card.classes),
+            tolerance=1.0,
+        )["dice"]
         for probability, mask in zip(probabilities, data.masks, strict=True)
     ]

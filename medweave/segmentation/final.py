@@ -8,6 +8,7 @@ from pathlib import Path
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.segmentation.networks import architecture_of
+from medweave.segmentation.postprocessing import most_components
 from medweave.segmentation.segmenter import Card, Segmenter, flips_of
 from medweave.segmentation.training import Plan, train
 from medweave.segmentation.training_set import build_training_set
@@ -42,6 +43,6 @@ def train_on(tables: Sequence[ImageTable], coarse: Card, settings: Settings, nam
         "images": {"gold": int(data.gold.sum()), "other": int((~data.gold).sum())},
         "losses": {f"{member} loss": result.losses for member, result in zip(names, trained, strict=True)},
     }
-    encoder_weights = trained[0].encoder_weights
-    card = Card(architecture, classes, recipe.image_size, encoder_weights, flips_of(recipe), training=training)
+    encoder_weights, most = trained[0].encoder_weights, most_components(data.masks[data.gold], len(classes))
+    card = Card(architecture, classes, recipe.image_size, encoder_weights, most, flips_of(recipe), training=training)
     return Segmenter(card, [result.networks[stop] for result in trained], settings.compute)

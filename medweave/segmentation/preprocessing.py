@@ -1,4 +1,4 @@
-"""From images of any size to the network's input and back."""
+"""From images of any size to the network's input."""
 
 from __future__ import annotations
 
@@ -42,13 +42,3 @@ def to_batch(images: Sequence[np.ndarray], size: int) -> torch.Tensor:
     import torch
 
     return torch.from_numpy(np.stack([resize_image(image, size) for image in images])).permute(0, 3, 1, 2)
-
-
-def class_map(probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Foreground probabilities CxSxS float32 to a class map HxW uint8 (0 where background is likeliest)."""
-    import cv2
-
-    resized = np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in probabilities])
-    background = 1.0 - resized.sum(axis=0)
-    likeliest = resized.argmax(axis=0)
-    return np.where(resized.max(axis=0) > background, likeliest + 1, 0).astype(np.uint8)

@@ -17,7 +17,8 @@ from medweave.compute import autocast, device
 from medweave.config import Compute, Segmentation
 from medweave.errors import InputError
 from medweave.segmentation.networks import Architecture, build_network
-from medweave.segmentation.preprocessing import class_map, standardise, to_batch
+from medweave.segmentation.postprocessing import class_map
+from medweave.segmentation.preprocessing import standardise, to_batch
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,8 @@ BATCH = 16
 class Card:
     """What a segmenter is: enough to build it, to feed it, and to know how it came about.
 
-    `flips` are the flips averaged at test time, as axes of the image (2: vertical, 3: horizontal).
+    `flips` are the flips averaged at test time, as axes of the image (2: vertical, 3: horizontal). `most_components`
+    is how many components of each class a mask may have, as seen in gold.
     `training` holds the seed, the steps, the curves, the digest of the data, and for an ensemble which group of
     images which member has not seen (`folds`: group id to member).
     """
@@ -41,6 +43,7 @@ class Card:
     classes: tuple[str, ...]
     image_size: int
     encoder_weights: str
+    most_components: tuple[int, ...]
     flips: tuple[int, ...] = ()
     preprocessing: str = "rgb8, squashed to image_size, standardised per image"
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -127,7 +130,8 @@ class Segmenter:
         stream = iter(images)
         while batch := list(islice(stream, BATCH)):
             for image, probabilities in zip(batch, self.probabilities(batch), strict=True):
-                yield class_map(probabilities, *image.shape[:2])
+                height, width = image.shape[:2]
+                yield class_map(probabilities, height, width, self.card.most_components)
 
     def curves(self) -> dict[str, list[tuple[int, float]]]:
         """What was measured over the steps of training, by name: losses, and out-of-fold Dice of an ensemble."""
@@ -173,7 +177,7 @@ def _read_card(folder: Path) -> tuple[Card, dict[str, str]]:
         parts = raw.pop("architecture")
         channels = parts.pop("decoder_channels")
         architecture = Architecture(**parts, decoder_channels=None if channels is None else tuple(channels))
-        raw["classes"], raw["flips"] = tuple(raw["classes"]), tuple(raw["flips"])
+        raw |= {name: tuple(raw[name]) for name in ("classes", "flips", "most_components")}
         return Card(architecture=architecture, **raw), files
     except OSError:
         raise InputError(f"{folder}: no segmenter here (no {CARD}); give the folder of a trained model") from None

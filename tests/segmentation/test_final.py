@@ -20,7 +20,7 @@ def settings(recipe, compute) -> Settings:
 
 @pytest.fixture
 def coarse(recipe) -> Card:
-    return Card(architecture_of(recipe, 1), ("foreground",), 32, "random", training={"stop_share": 0.5})
+    return Card(architecture_of(recipe, 1), ("foreground",), 32, "random", (1,), training={"stop_share": 0.5})
 
 
 @pytest.fixture

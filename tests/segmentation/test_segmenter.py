@@ -10,7 +10,6 @@ from torch import nn
 from medweave.config import Compute
 from medweave.errors import InputError
 from medweave.segmentation.networks import Architecture, build_network
-from medweave.segmentation.preprocessing import class_map
 from medweave.segmentation.segmenter import Card, Segmenter
 
 ARCHITECTURE = Architecture("Unet", "resnet18", (8, 8, 8, 8, 8), 2)
@@ -21,7 +20,7 @@ def make_segmenter(members: int = 2, **card) -> Segmenter:
     torch.manual_seed(0)
     settings = {"flips": (3,), "training": {"folds": {"a": 1}, "losses": {}}, **card}
     networks = [build_network(ARCHITECTURE) for _ in range(members)]
-    return Segmenter(Card(ARCHITECTURE, ("left", "right"), 32, "random", **settings), networks, CPU)
+    return Segmenter(Card(ARCHITECTURE, ("left", "right"), 32, "random", (9, 9), **settings), networks, CPU)
 
 
 class Ramp(nn.Module):
@@ -52,10 +51,10 @@ def test_members_are_averaged():
 
 
 def test_flips_are_undone():
-    card = Card(Architecture("Unet", "resnet18", None, 1), ("x",), 32, "random", flips=(2, 3))
+    card = Card(Architecture("Unet", "resnet18", None, 1), ("x",), 32, "random", (9,), flips=(2, 3))
     image = np.zeros((32, 32, 3), np.uint8)
     image[:16, :8] = 255
-    plain = Segmenter(Card(card.architecture, ("x",), 32, "random"), [Ramp()], CPU).probabilities([image])
+    plain = Segmenter(Card(card.architecture, ("x",), 32, "random", (9,)), [Ramp()], CPU).probabilities([image])
     np.testing.assert_allclose(Segmenter(card, [Ramp()], CPU).probabilities([image]), plain, atol=1e-6)
 
 
@@ -67,11 +66,6 @@ def test_masks_come_at_the_images_own_sizes():
 
 def test_no_image_no_mask():
     assert list(make_segmenter(1).predict_masks([])) == []
-
-
-def test_class_map_takes_the_likeliest_and_background_where_that_is_likelier():
-    probabilities = np.array([[[0.6, 0.3, 0.2]], [[0.1, 0.4, 0.2]]], np.float32)  # background .3, .3, .6
-    np.testing.assert_array_equal(class_map(probabilities, 1, 3), [[1, 2, 0]])
 
 
 def test_a_missing_folder_and_a_broken_card_are_named(tmp_path):

@@ -23,7 +23,7 @@ def trained(tmp_path):
     network = build_network(architecture).eval()
     with torch.no_grad():  # centre the logits, so that masks have both classes
         network.segmentation_head[0].bias -= network(torch.randn(1, 3, 64, 64)).median()
-    segmenter = Segmenter(Card(architecture, ("lesion",), 64, "random"), [network])
+    segmenter = Segmenter(Card(architecture, ("lesion",), 64, "random", (3,)), [network])
     folder = tmp_path / "trained"
     segmenter.save(folder)
     return segmenter, folder
