@@ -110,11 +110,11 @@ class Augmentation(Section):
     both in shares of the full range. Brightness and contrast need none: inputs are standardised.
     """
 
-    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 30.0
-    scale: tuple[float, float] = (0.6, 1.6)
-    translation: Share = 0.15
-    gamma: tuple[float, float] = (0.6, 1.6)
-    noise: Share = 0.05
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
+    scale: tuple[float, float] = (0.75, 1.35)
+    translation: Share = 0.1
+    gamma: tuple[float, float] = (0.8, 1.25)
+    noise: Share = 0.02
     colour: Share = 0.3
     flip_horizontal: bool = True
     flip_vertical: bool = False
