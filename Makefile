@@ -34,4 +34,4 @@ format: setup
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+		--no-header --quiet --output-file requirements.lock

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 USER_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 LABEL_STEPS = ("label_gold", "label_unlabeled", "label_synthetic")
-PAGES = {"report.html": ("report", "report_page"), "validation.html": ("validate", "validation_page")}
+VALIDATION = "validation.html"
+RESULTS = ("summary.json", "report.html", "labels.html", VALIDATION)
 
 
 def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[str, Any]:
@@ -45,12 +46,14 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
         if debug or not _runs(name):
             raise
     run = _runs(name)[0]
+    if "validate" in run.steps and run.steps["validate"].outputs:
+        _write(output / VALIDATION, store.artifact(run, "validate", "validation_page"))
     _raise_if_failed(run)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
     summary["seconds"] = {"total": time.monotonic() - started, "label": _seconds(run, LABEL_STEPS)}
     summary["peak_rss_mb"] = _peak_rss_mb()
-    for file, (step, artifact) in PAGES.items():
-        _write(output / file, store.artifact(run, step, artifact))
+    _write(output / summary["report"], store.artifact(run, "report", "report_page"))
+    _write(output / "labels.html", store.artifact(run, "check_labels", "labels_page"))
     _write(output / "summary.json", json.dumps(summary, indent=1))
     return summary
 
@@ -79,7 +82,7 @@ def _exception_class(source: str | None) -> type[BaseException]:
 def _prepare(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for file in ("summary.json", *PAGES):
+        for file in RESULTS:
             (output / file).unlink(missing_ok=True)
         probe = output / ".writable"
         probe.write_bytes(b"")

@@ -69,7 +69,9 @@ def report(
         images = [to_rgb8(read_image(row.image_uri, max_pixels)) for row in rows]
         found = {"prediction": final.predict_masks(images), "baseline": baseline.predict_masks(images)}
         layers = [dict(zip(found, masks, strict=True)) for masks in zip(*found.values(), strict=True)]
-        return examples.test_examples(rows, dict(zip(image_ids, layers, strict=True)), captions, classes, max_pixels)
+        return examples.compared_examples(
+            rows, dict(zip(image_ids, layers, strict=True)), captions, classes, max_pixels
+        )
 
     frames = {
         "gold": feature_frame(gold, "gold"),

@@ -47,7 +47,7 @@ def label_examples(labels: ImageTable, classes: int, max_pixels: int) -> dict[st
     }
 
 
-def test_examples(
+def compared_examples(
     rows: Sequence[ImageRow],
     predictions: Mapping[str, Mapping[str, np.ndarray]],
     captions: Mapping[str, str],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from medweave.config import Segmentation
@@ -63,11 +64,20 @@ def pretrained_or_random(architecture: Architecture, encoder_weights: str | None
     """
     if encoder_weights is None:
         return build_network(architecture), "random"
-    try:
+    if _can_be_fetched(architecture, encoder_weights):
         return build_network(architecture, encoder_weights), encoder_weights
+    return build_network(architecture), f"random ({encoder_weights} could not be fetched)"
+
+
+@cache
+def _can_be_fetched(architecture: Architecture, encoder_weights: str) -> bool:
+    """Asked once a process: without a network each answer takes a minute of retries."""
+    try:
+        build_network(architecture, encoder_weights)
     except OSError:
         say(f"pretrained weights '{encoder_weights}' of {architecture.encoder} cannot be fetched; starting from random")
-        return build_network(architecture), f"random ({encoder_weights} could not be fetched)"
+        return False
+    return True
 
 
 def _explain(architecture: Architecture, error: Exception) -> str:

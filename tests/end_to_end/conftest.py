@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,12 @@ def session_home(tmp_path_factory):
 
 def call(*arguments: object) -> int:
     """Run the command line in this process and return its exit status."""
-    import sys
-
-    from click.exceptions import ClickException
-
     before = sys.argv
     sys.argv = ["medweave", *map(str, arguments)]
     try:
         cli.main()
     except SystemExit as ended:
         return int(ended.code or 0)
-    except ClickException as error:
-        return error.exit_code
     finally:
         sys.argv = before
         cli._debug = False

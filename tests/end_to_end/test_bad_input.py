@@ -146,6 +146,8 @@ def test_spoilt_data_ends_with_2_and_names_the_file(spoil, own_task, own_config,
     assert any(name in line for line in told)
     assert "Traceback" not in ended.err
     assert not (tmp_path / "out" / "summary.json").exists()
+    if spoil is not missing_folder:
+        assert name in (tmp_path / "out" / "validation.html").read_text()
 
 
 def test_unlabeled_images_that_cannot_be_read_are_set_aside(own_task, own_config, medweave, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
@@ -148,6 +149,33 @@ def test_labels_are_exported(trained, medweave, tmp_path):
     ended = medweave("labels", "export", "--run", reference, "--to", tmp_path / "coco", "--format", "coco")
     assert ended.status == 0
     assert len(json.loads((tmp_path / "coco" / "annotations.json").read_text())["images"]) in (6, made)
+
+
+def test_two_classes_go_through_the_whole_chain(task_folder, config, medweave, tmp_path):
+    import shutil
+
+    import cv2
+
+    folder = shutil.copytree(task_folder, tmp_path / "task")
+    for path in [*folder.glob("gold/masks/*"), *folder.glob("test/masks/*")]:
+        mask = cv2.imread(str(path), 0) // 255
+        columns = mask.any(axis=0).nonzero()[0]
+        mask[:, columns[len(columns) // 2] :] *= 2  # the right half is another class
+        cv2.imwrite(str(path), mask)
+    ended = medweave(
+        "run", "--config", config, "--output", tmp_path / "out", "--set", f"data.root={folder}",
+        "--set", "data.classes=[left, right]", "--set", "labeling.labeler=ellipse", "--set", "task=two",
+        "--set", "segmentation.coarse_steps=30", "--set", "segmentation.learning_rate=0.01",
+    )  # fmt: skip
+    assert ended.status == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["model"]["name"] == "medweave-two"
+    images = folder / "test/images"
+    assert medweave("predict", "--model", "run:latest", "--images", images, "--output", tmp_path / "p").status == 0
+    values = {int(value) for path in (tmp_path / "p").iterdir() for value in np.unique(cv2.imread(str(path), 0))}
+    assert values <= {0, 1, 2}
+    scored = medweave("evaluate", "--predictions", tmp_path / "p", "--masks", folder / "test/masks", "--classes", 2)
+    assert f"{summary['test']['final']['dice']['mean']:.4f}" in scored.out
 
 
 def test_doctor_finds_all_in_order(medweave):

@@ -9,7 +9,7 @@ import torch
 
 from medweave.errors import InputError, RunError
 from medweave.segmentation import training
-from medweave.segmentation.networks import Architecture, architecture_of, build_network
+from medweave.segmentation.networks import Architecture, architecture_of, build_network, pretrained_or_random
 from medweave.segmentation.training import Plan, segmentation_loss, train
 
 PLAN = Plan("test", 6, (3, 6), seed=5)
@@ -96,6 +96,17 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path, recipe, compute,
 def test_an_unknown_encoder_names_the_nearest():
     with pytest.raises(InputError, match="unknown encoder 'resnet81'; did you mean 'resnet18'"):
         build_network(Architecture("Unet", "resnet81", None, 1))
+
+
+def test_pretrained_weights_that_cannot_be_fetched_are_replaced_and_this_is_recorded(monkeypatch, recipe):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    architecture = Architecture("Unet", "tu-resnet10t", (8, 8, 8, 8, 8), 1)
+    network, origin = pretrained_or_random(architecture, "imagenet")
+    assert origin == "random (imagenet could not be fetched)"
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 1, 32, 32)
+    assert pretrained_or_random(architecture, None)[1] == "random"
 
 
 @pytest.mark.parametrize("name", ["Unet", "UnetPlusPlus", "FPN"])
