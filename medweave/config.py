@@ -105,17 +105,15 @@ class Synthesis(Section):
 class Augmentation(Section):
     """Random changes of training images.
 
-    Degrees of `rotation`, factors of `scale`, shares of the size as `translation`; `gamma` is the range of exponents of
-    the intensity, `noise` the largest standard deviation of added noise and `colour` the largest change of saturation,
-    both in shares of the full range. Brightness and contrast need none: inputs are standardised.
+    Degrees of `rotation`, factors of `scale`, shares of the size as `translation`, shares of the intensity as
+    `brightness` and `contrast`.
     """
 
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
     scale: tuple[float, float] = (0.75, 1.35)
     translation: Share = 0.1
-    gamma: tuple[float, float] = (0.8, 1.25)
-    noise: Share = 0.02
-    colour: Share = 0.3
+    brightness: Share = 0.3
+    contrast: Share = 0.3
     flip_horizontal: bool = True
     flip_vertical: bool = False
 
@@ -135,7 +133,7 @@ class Segmentation(Section):
     decoder_channels: tuple[Positive, ...] | None = (128, 64, 32, 16, 16)
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 160
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    coarse_steps: Positive = 500
+    coarse_steps: Positive = 300
     final_steps: Positive = 1200
     members: Annotated[int, Field(ge=1, le=10)] = 2
     evaluations: Positive = 4

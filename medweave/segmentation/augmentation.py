@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from medweave.config import Augmentation
@@ -12,14 +11,13 @@ if TYPE_CHECKING:
 
 
 class Augmenter:
-    """Flips, affine maps, gamma, saturation and noise, drawn anew for each image from torch's global generator."""
+    """Flips, affine maps, brightness and contrast, drawn anew for each image from torch's global generator."""
 
     def __init__(self, settings: Augmentation) -> None:
         import torch
         from torchvision.transforms import v2
         from torchvision.tv_tensors import Mask
 
-        self._settings = settings
         steps: list[Any] = []
         if settings.flip_horizontal:
             steps.append(v2.RandomHorizontalFlip())
@@ -34,8 +32,7 @@ class Augmenter:
                 fill={torch.Tensor: 0, Mask: 0},
             )
         )
-        if settings.colour:
-            steps.append(v2.ColorJitter(saturation=settings.colour))
+        steps.append(v2.ColorJitter(brightness=settings.brightness, contrast=settings.contrast))
         self._transform = v2.Compose(steps)
 
     def __call__(self, images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,15 +42,4 @@ class Augmenter:
 
         pairs = [self._transform(Image(image), Mask(mask[None])) for image, mask in zip(images, masks, strict=True)]
         changed = torch.stack([pair[0].as_subclass(torch.Tensor) for pair in pairs])
-        return self._intensities(changed), torch.cat([pair[1].as_subclass(torch.Tensor) for pair in pairs])
-
-    def _intensities(self, images: torch.Tensor) -> torch.Tensor:
-        """A gamma (log-uniform) and a noise level for each image."""
-        import torch
-
-        low, high = (math.log(bound) for bound in self._settings.gamma)
-        shape = (len(images), 1, 1, 1)
-        gamma = torch.exp(low + (high - low) * torch.rand(shape))
-        level = self._settings.noise * torch.rand(shape)
-        changed = (images / 255.0) ** gamma + level * torch.randn(images[:, :1].shape)
-        return (changed.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+        return changed, torch.cat([pair[1].as_subclass(torch.Tensor) for pair in pairs])

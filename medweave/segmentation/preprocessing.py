@@ -29,12 +29,9 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     return resized
 
 
-def standardise(images: torch.Tensor) -> torch.Tensor:
-    """Bx3xSxS uint8 to float32 with mean 0 and standard deviation 1 in each image."""
-    pixels = images.float()
-    mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    deviation = pixels.std(dim=(1, 2, 3), keepdim=True)
-    return (pixels - mean) / deviation.clamp_min(1.0)
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """Bx3xSxS uint8 to float32 in [-2, 2]."""
+    return (images.float() / 255.0 - 0.5) / 0.25
 
 
 def to_batch(images: Sequence[np.ndarray], size: int) -> torch.Tensor:

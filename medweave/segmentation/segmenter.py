@@ -18,7 +18,7 @@ from medweave.config import Compute, Segmentation
 from medweave.errors import InputError
 from medweave.segmentation.networks import Architecture, build_network
 from medweave.segmentation.postprocessing import class_map
-from medweave.segmentation.preprocessing import standardise, to_batch
+from medweave.segmentation.preprocessing import normalise, to_batch
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +45,7 @@ class Card:
     encoder_weights: str
     most_components: tuple[int, ...]
     flips: tuple[int, ...] = ()
-    preprocessing: str = "rgb8, squashed to image_size, standardised per image"
+    preprocessing: str = "rgb8, squashed to image_size, scaled to [-2, 2]"
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -115,7 +115,7 @@ class Segmenter:
         with torch.inference_mode(), autocast(self._compute):
             for start in range(0, len(images), BATCH):
                 pixels = to_batch(images[start : start + BATCH], self.card.image_size).to(self._device)
-                inputs = standardise(pixels).contiguous(memory_format=torch.channels_last)
+                inputs = normalise(pixels).contiguous(memory_format=torch.channels_last)
                 views = [(), *((axis,) for axis in self.card.flips)]
                 total = sum(
                     foreground(network(torch.flip(inputs, axes)).float()).flip(axes)

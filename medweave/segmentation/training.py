@@ -14,7 +14,7 @@ from medweave.config import Compute, Segmentation
 from medweave.errors import RunError
 from medweave.segmentation.augmentation import Augmenter
 from medweave.segmentation.networks import Architecture, build_network, pretrained_or_random
-from medweave.segmentation.preprocessing import standardise
+from medweave.segmentation.preprocessing import normalise
 from medweave.segmentation.segmenter import foreground
 from medweave.segmentation.training_set import TrainingSet
 
@@ -153,7 +153,7 @@ def _step(
     import torch
 
     state.network.train()
-    inputs = standardise(images.to(where)).contiguous(memory_format=torch.channels_last)
+    inputs = normalise(images.to(where)).contiguous(memory_format=torch.channels_last)
     with autocast(compute):
         logits = state.network(inputs)
     loss = segmentation_loss(logits.float(), masks.to(where), weights.to(where))
