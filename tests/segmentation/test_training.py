@@ -105,7 +105,7 @@ def test_pretrained_weights_that_cannot_be_fetched_are_replaced_and_this_is_reco
     architecture = Architecture("Unet", "tu-resnet10t", (8, 8, 8, 8, 8), 1)
     network, origin = pretrained_or_random(architecture, "imagenet")
     assert origin == "random (imagenet could not be fetched)"
-    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 1, 32, 32)
+    assert network.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 1, 32, 32)
     assert pretrained_or_random(architecture, None)[1] == "random"
 
 
