@@ -6,8 +6,6 @@ import errno
 import json
 import os
 import re
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from importlib import import_module
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
 USER_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
-LABEL_STEPS = ("label_gold", "label_unlabeled", "label_synthetic")
 VALIDATION = "validation.html"
 RESULTS = ("summary.json", "report.html", "labels.html", VALIDATION)
 
@@ -38,6 +35,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     store.configure(debug)
     _connect()
     from pipelines.training import training
+    from steps.cost import label_seconds, peak_memory_mb
 
     name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     try:
@@ -50,8 +48,8 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
         _write(output / VALIDATION, store.artifact(run, "validate", "validation_page"))
     _raise_if_failed(run)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
-    summary["seconds"] = {"total": time.monotonic() - started, "label": _seconds(run, LABEL_STEPS)}
-    summary["peak_rss_mb"] = _peak_rss_mb()
+    summary["seconds"] = {"total": time.monotonic() - started, "label": label_seconds(run)}
+    summary["peak_rss_mb"] = peak_memory_mb()
     _write(output / summary["report"], store.artifact(run, "report", "report_page"))
     _write(output / "labels.html", store.artifact(run, "check_labels", "labels_page"))
     _write(output / "summary.json", json.dumps(summary, indent=1))
@@ -117,23 +115,6 @@ def _raise_if_failed(run: PipelineRunResponse) -> None:
                 raise RunError(f"step {name}: {error}")
             raise error
     raise RunError(f"run {run.name} ended as {run.status}; look at it in ZenML's dashboard")
-
-
-def _seconds(run: PipelineRunResponse, names: tuple[str, ...]) -> float:
-    """Seconds that these steps took in this run; reused ones took none."""
-    from zenml.enums import ExecutionStatus
-
-    steps = [run.steps[name] for name in names if name in run.steps]
-    return sum(
-        (step.end_time - step.start_time).total_seconds()
-        for step in steps
-        if step.status == ExecutionStatus.COMPLETED and step.start_time and step.end_time
-    )
-
-
-def _peak_rss_mb() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
 def _write(path: Path, text: str) -> None:

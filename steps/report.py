@@ -19,6 +19,7 @@ from medweave.report import ReportContent, build_summary, examples, render_repor
 from medweave.report.content import Example
 from medweave.segmentation import Evaluation, Segmenter
 from medweave.tracking import connect
+from steps.cost import label_seconds, peak_memory_mb, seconds_since_start
 
 PACKAGES = ("medweave", "torch", "zenml", "mlflow", "segmentation-models-pytorch")
 
@@ -45,8 +46,9 @@ def report(
     """summary.json and report.html of a run; the page also goes to the MLflow run."""
     resamples, seed = settings.evaluation.resamples, settings.seed
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
+    run = get_step_context().pipeline_run
     summary = build_summary(
-        str(get_step_context().pipeline_run.id),
+        str(run.id),
         settings,
         {"gold": gold, "unlabeled": unlabeled, "weak": weak, "synthetic": synthetic, "test": test},
         sum(count["set_aside"] for count in inventory.counts().values()),
@@ -57,6 +59,8 @@ def report(
             **{key: version[key] for key in ("name", "version")},
             **{key: promotion[key] for key in ("promoted", "reason")},
         },
+        {"total": seconds_since_start(run), "label": label_seconds(run)},
+        peak_memory_mb(),
     )
     before = {row.image_id: row.dice for row in on_baseline.rows}
     after = {row.image_id: row.dice for row in on_final.rows}

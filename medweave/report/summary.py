@@ -21,8 +21,10 @@ def build_summary(
     final: Mapping[str, Any],
     gain: Mapping[str, Any],
     model: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    peak_rss_mb: int,
 ) -> dict[str, Any]:
-    """The summary of a completed run, but for its seconds and memory, which are known when it has ended.
+    """The summary of a run; its `seconds` (`total`, `label`) and memory are those of now and final when it has ended.
 
     `tables` has `gold`, `unlabeled`, `test` and the checked `weak` and `synthetic` labels; `set_aside` counts the
     files that were found and not used; `gold_only` and `final` are `Evaluation.summary`, `gain` the paired difference
@@ -43,8 +45,8 @@ def build_summary(
         "test": {"gold_only": dict(gold_only), "final": dict(final)},
         "delta": {"dice": dict(gain)},
         "model": dict(model),
-        "seconds": {"total": 0.0, "label": 0.0},
-        "peak_rss_mb": 0,
+        "seconds": dict(seconds),
+        "peak_rss_mb": peak_rss_mb,
         "report": "report.html",
     }
 

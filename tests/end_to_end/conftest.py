@@ -103,16 +103,17 @@ def task_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def config(tmp_path_factory, task_folder) -> Path:
-    path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(yaml.safe_dump({**TINY, "data": {**TINY["data"], "root": str(task_folder)}}))
-    return path
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory, config) -> Trained:
-    """A run of the tiny task that completed."""
+def trained(tmp_path_factory, task_folder) -> Trained:
+    """A run of the tiny task that completed: the first in the session's home, so that nothing could be reused."""
+    config = tmp_path_factory.mktemp("config") / "tiny.yaml"
+    config.write_text(yaml.safe_dump({**TINY, "data": {**TINY["data"], "root": str(task_folder)}}))
     output = tmp_path_factory.mktemp("output")
     status = call("run", "--config", config, "--output", output)
     assert status == 0
     return Trained(config, output, json.loads((output / "summary.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def config(trained) -> Path:
+    """The tiny task's configuration, for runs after the first."""
+    return trained.config

@@ -21,7 +21,8 @@ def own_task(task_folder, tmp_path) -> Path:
 
 
 @pytest.fixture
-def own_config(own_task, tmp_path) -> Path:
+def own_config(own_task, tmp_path, trained) -> Path:
+    """The configuration of a task's own copy, for runs after the first."""
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump({**TINY, "data": {**TINY["data"], "root": str(own_task)}}))
     return path

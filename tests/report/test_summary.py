@@ -26,10 +26,14 @@ def test_labels_are_counted_by_decision_and_images_without_a_label_are_not_made(
     settings = parse_settings({"task": "x"})
     model = {"name": "medweave-x", "version": 2, "promoted": False, "reason": "…"}
     scores = {"dice": {"mean": 0.5, "ci95": [0.4, 0.6]}}
-    summary = build_summary("id", settings, tables, 4, scores, scores, scores["dice"], model)
+    summary = build_summary(
+        "id", settings, tables, 4, scores, scores, scores["dice"], model, {"total": 9.0, "label": 2.0}, 7
+    )
     assert summary["data"] == {"gold": 2, "unlabeled": 5, "synthetic": 0, "test": 3, "rejected": 4}
     assert summary["labels"]["weak"] == {"made": 4, "accepted": 2, "review": 1, "rejected": 1}
     assert summary["labels"]["synthetic"] == {"made": 0, "accepted": 0, "review": 0, "rejected": 0}
+    assert summary["seconds"] == {"total": 9.0, "label": 2.0}
+    assert summary["peak_rss_mb"] == 7
     assert summary["config_digest"] == settings.digest()
     assert list(summary) == [
         "run_id", "config_digest", "status", "data", "labels", "test", "delta", "model", "seconds", "peak_rss_mb",
