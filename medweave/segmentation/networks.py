@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _WITH_DECODER_CHANNELS = ("Unet", "UnetPlusPlus", "MAnet")
+TIMM = "tu-"
+"""Prefix of encoders that timm provides."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def build_network(architecture: Architecture, encoder_weights: str | None = None
     """A network from Bx3xSxS float32 to BxCxSxS logits of the C foreground classes.
 
     The background's logit is 0 by definition, so that one class means a sigmoid and several a softmax.
-    `encoder_weights` names pretrained weights of segmentation-models-pytorch or timm.
+    `encoder_weights` names pretrained weights of segmentation-models-pytorch; timm's come with the encoder's own name.
     Raises InputError for an unknown encoder.
     """
     import segmentation_models_pytorch as smp
@@ -47,7 +49,7 @@ def build_network(architecture: Architecture, encoder_weights: str | None = None
         network: nn.Module = smp.create_model(
             architecture.name,
             encoder_name=architecture.encoder,
-            encoder_weights=encoder_weights,
+            encoder_weights=True if encoder_weights and architecture.encoder.startswith(TIMM) else encoder_weights,
             in_channels=3,
             classes=architecture.classes,
             **options,
@@ -84,7 +86,7 @@ def _explain(architecture: Architecture, error: Exception) -> str:
     import segmentation_models_pytorch as smp
 
     known = smp.encoders.get_encoder_names()
-    if architecture.encoder not in known and not architecture.encoder.startswith("tu-"):
+    if architecture.encoder not in known and not architecture.encoder.startswith(TIMM):
         near = difflib.get_close_matches(architecture.encoder, known, n=1, cutoff=0.0)[0]
         return (
             f"segmentation.encoder: unknown encoder '{architecture.encoder}'; did you mean '{near}'? "
