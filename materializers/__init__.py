@@ -1,8 +1,15 @@
 """How medweave's types live in ZenML's artifact store."""
 
 from materializers.evaluation import EvaluationMaterializer
+from materializers.fitted_labeler import FittedLabelerMaterializer
 from materializers.image_table import ImageTableMaterializer
 from materializers.inventory import InventoryMaterializer
 from materializers.segmenter import SegmenterMaterializer
 
-__all__ = ["EvaluationMaterializer", "ImageTableMaterializer", "InventoryMaterializer", "SegmenterMaterializer"]
+__all__ = [
+    "EvaluationMaterializer",
+    "FittedLabelerMaterializer",
+    "ImageTableMaterializer",
+    "InventoryMaterializer",
+    "SegmenterMaterializer",
+]

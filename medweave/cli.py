@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +25,10 @@ app = typer.Typer(
 )
 labels_app = typer.Typer(name="labels", help="The labels of a run.", no_args_is_help=True)
 app.add_typer(labels_app)
+weights_app = typer.Typer(name="weights", help="Published weights of promptable models.", no_args_is_help=True)
+app.add_typer(weights_app)
+bench_app = typer.Typer(name="bench", help="Measure parts of medweave on your data.", no_args_is_help=True)
+app.add_typer(bench_app)
 
 _debug = False
 
@@ -33,11 +38,17 @@ def _set_debug(value: bool) -> None:
     _debug = _debug or value
 
 
+def _set_quiet(value: bool) -> bool:
+    progress.configure(value)
+    return value
+
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and ZenML's log.", callback=_set_debug)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.", callback=progress.configure)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.", callback=_set_quiet)]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ConfigFile = Annotated[Path, typer.Option("--config", help="The task's YAML, such as configs/busi.yaml.")]
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder for summary.json and the pages. [default: output/TASK]")
@@ -93,7 +104,7 @@ def evaluate(
     masks: Annotated[Path, typer.Option(help="Folder of true masks of the same names.")],
     classes: Annotated[int, typer.Option(min=1, max=254, help="Number of foreground classes.")] = 1,
     groups: Annotated[Path | None, typer.Option(help="CSV with image_id and group_id.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_: Json = False,
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
@@ -125,6 +136,82 @@ def labels_export(
     progress.say(f"{written} labels in {to}")
 
 
+@weights_app.command("list")
+def weights_list(json_: Json = False, debug: Debug = False, quiet: Quiet = False) -> None:
+    """Show which weights medweave knows, and where they are or how to get them."""
+    from medweave.labeling.weights import available
+
+    weights = available()
+    if json_:
+        typer.echo(json.dumps(weights, indent=1))
+        return
+    rows = []
+    for entry in weights:
+        size = "" if entry["size"] is None else f"{entry['size'] / 1e6:,.0f} MB"
+        get = f"medweave weights fetch {entry['name']}" if entry["url"] else f"{entry['file']} from {entry['page']}"
+        rows.append((entry["name"], entry["what"], size, entry["path"] or get))
+    _show_table(("name", "what", "size", "where it is, or how to get it"), rows)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    name: Annotated[str, typer.Argument(help="A name that 'medweave weights list' shows.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", help="A path, a URL or hf:OWNER/NAME/FILE. [default: the publisher's URL]")
+    ] = None,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring weights to this machine, check them and keep them as safetensors; goes on with a broken download."""
+    from medweave.labeling.weights import fetch
+
+    typer.echo(fetch(name, from_))
+
+
+@weights_app.command("verify")
+def weights_verify(
+    path: Annotated[Path, typer.Argument(help="A .pth, .pt or .safetensors file.")],
+    json_: Json = False,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what a file of weights holds; ends with 2 when it is damaged, foreign or not what it claims to be."""
+    from medweave.labeling.weights import examine
+
+    held = examine(path)
+    if json_:
+        typer.echo(json.dumps(held.to_json(), indent=1))
+        return
+    published = f"known as {held.published}" if held.published else "unlike any file that medweave knows"
+    typer.echo(f"{path}: {held.kind or 'SAM or MedSAM'} {held.model_type}, {held.parameters:,} parameters, {published}")
+    typer.echo(f"sha256 {held.sha256}")
+
+
+@bench_app.command("labelers")
+def bench_labelers(
+    data: Annotated[Path, typer.Option(help="Folder that holds images and masks.")],
+    gold: Annotated[Path | None, typer.Option(help="Such a folder to learn from: adds models that do.")] = None,
+    coarse: Annotated[bool, typer.Option("--coarse", help="Add boxes of a coarse model trained on --gold.")] = False,
+    classes: Annotated[int, typer.Option(min=1, max=254, help="Number of foreground classes.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of jitters and training.")] = 0,
+    only: Annotated[str | None, typer.Option(help="Measure one labeler, in this process.")] = None,
+    json_: Json = False,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare promptable models, prompted by gold boxes and by jittered ones: Dice, images a second, memory."""
+    from medweave.bench import Bench
+
+    bench = Bench(data, gold, classes, coarse, seed)
+    measured, failed = bench.run(quiet) if only is None else (bench.run_one(only), [])
+    if json_:
+        typer.echo(json.dumps(measured))
+    elif measured["labelers"]:
+        _show_table(*_bench_table(measured["labelers"]))
+    if failed:
+        raise RunError(f"no result for {', '.join(failed)}: see above why")
+
+
 @app.command()
 def doctor(debug: Debug = False, quiet: Quiet = False) -> None:
     """Tell what is installed, reachable or missing, and what to do about it."""
@@ -143,6 +230,29 @@ def _run(settings: Settings, output: Path | None) -> None:
 
     folder = output or Path("output") / settings.task
     show(run_training(settings, folder, _debug), folder)
+
+
+def _show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _bench_table(labelers: dict[str, dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: mean Dice with its interval and the median below, for each way of prompting."""
+    ways = [key for key, value in next(iter(labelers.values())).items() if isinstance(value, dict)]
+    rows = []
+    for name, measured in labelers.items():
+        dice = [measured[way]["dice"] for way in ways]
+        cells = [f"{d['mean']:.3f} ({d['ci95'][0]:.3f}-{d['ci95'][1]:.3f})\nmedian {d['median']:.3f}" for d in dice]
+        rows.append([name, *cells, f"{measured['images_per_second']:.1f}", str(measured["peak_rss_mb"])])
+    return ["labeler", *(way.replace("_", " ") for way in ways), "images/s", "peak MB"], rows
 
 
 def _metric_lines(summary: dict[str, Any]) -> list[str]:

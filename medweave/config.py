@@ -149,21 +149,44 @@ class Segmentation(Section):
 
 
 class Prompts(Section):
-    """What a promptable model is given: boxes grown by `margin` of their size, points, or both."""
+    """What a promptable model is given for each component that the coarse model sees (probability over `threshold`).
 
+    A box grown on every side by `margin` of its width or height, points, or both; and `jitters` alternatives, whose
+    boxes have every side moved outwards by a random share from 0 to `jitter`. `rounds` is how often a model that takes
+    masks as prompts decodes, from the second time on with its own mask. With `auto` (also `prompts: auto`) kind,
+    margin, threshold, jitter and rounds are chosen by cross-validation on gold.
+    """
+
+    auto: bool = False
     kind: Literal["box", "points", "box_and_points"] = "box"
-    margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.08
+    margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    jitters: Annotated[int, Field(ge=0, le=32)] = 2
+    jitter: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    rounds: Annotated[int, Field(ge=1, le=8)] = 1
 
 
 class Labeling(Section):
-    """`imported` is a folder of masks (looked up under `data.root`, then from the working directory)."""
+    """Which labeler makes the weak labels, and how.
 
-    labeler: str = "grabcut"
+    `imported` is a folder of masks (looked up under `data.root`, then from the working directory). `checkpoint` and
+    `model_type` are the weights of `sam` and `medsam`, whose image encoder `compile` hands to torch.compile. With
+    `adapt` a model of SAM's kind is fine-tuned on gold, and kept if that is better by cross-validation.
+    """
+
+    labeler: str = "compact"
     imported: str | None = None
     checkpoint: str | None = None
     model_type: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
+    compile: bool = False
+    adapt: bool = False
     prompts: Prompts = Prompts()
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _chosen(cls, value: Any) -> Any:
+        """Accept the word `auto`."""
+        return {"auto": True} if value == "auto" else value
 
 
 class Quality(Section):

@@ -29,36 +29,64 @@ def say(message: str) -> None:
 
 @dataclass
 class Task:
-    """Counts `done` of `total` units and shows it."""
+    """Counts `done` of `total` units and shows it, with the rate and the time left of the units done here."""
 
     name: str
     total: int
     done: int = 0
+    unit: str = ""
+    _started: float = field(default_factory=lambda: time.monotonic())
+    _advanced: int = 0
     _shown: float = field(default_factory=lambda: time.monotonic())
 
     def advance(self, units: int = 1, note: str = "") -> None:
         """Count finished units; `note` is a short text such as a loss."""
         self.done += units
+        self._advanced += units
+        state = " ".join(filter(None, [f"{self.done}/{self.total}", self._pace(), note]))
         if _style == "live":
             width = 24 * self.done // max(self.total, 1)
             bar = "━" * width + " " * (24 - width)
-            print(f"\r\x1b[2K  {self.name} {bar} {self.done}/{self.total} {note}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[2K  {self.name} {bar} {state}", end="", file=sys.stderr, flush=True)
         elif _style == "lines" and time.monotonic() - self._shown >= SECONDS_BETWEEN_LINES:
             self._shown = time.monotonic()
-            say(f"  {self.name} {self.done}/{self.total} {note}".rstrip())
+            say(f"  {self.name} {state}")
+
+    def skip(self, units: int) -> None:
+        """Count units that were finished before and cost no time now."""
+        self.done += units
+
+    def summary(self) -> str:
+        """What was done in which time."""
+        seconds = time.monotonic() - self._started
+        rate = f" ({self._advanced / seconds:.1f} {self.unit}/s)" if self.unit and self._advanced and seconds else ""
+        return f"  {self.name}: {self.done} in {seconds:.1f} s{rate}"
+
+    def _pace(self) -> str:
+        seconds = time.monotonic() - self._started
+        if not self._advanced or not seconds:
+            return ""
+        rate = self._advanced / seconds
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{rate:.1f}{unit}/s, {_duration((self.total - self.done) / rate)} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
-def task(name: str, total: int, done: int = 0) -> Iterator[Task]:
-    """Show progress of `total` units of work, of which `done` are finished, and how long it took."""
-    started = time.monotonic()
+def task(name: str, total: int, done: int = 0, unit: str = "") -> Iterator[Task]:
+    """Show progress of `total` units of work (such as images), of which `done` are finished, and how long it took."""
     try:
-        shown = Task(name, total, done)
+        shown = Task(name, total, done, unit)
         yield shown
         if total:
             if _style == "live":
                 print("\r\x1b[2K", end="", file=sys.stderr)
-            say(f"  {name}: {shown.done} in {time.monotonic() - started:.1f} s")
+            say(shown.summary())
     except BaseException:
         if _style == "live":
             print(file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ from zenml.enums import ExecutionMode
 from medweave.config import Settings
 from steps.check_labels import check_labels
 from steps.evaluate import evaluate
+from steps.fit_labeler import fit_labeler
 from steps.ingest import ingest
 from steps.label import label
 from steps.promote import promote
@@ -21,7 +22,7 @@ from steps.validate import validate
 
 @pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
 def training(settings: Settings) -> None:
-    """Ingest, validate, synthesize, train coarse, label, check, train, evaluate, register, promote, report."""
+    """Ingest, validate, synthesize, train coarse, fit the labeler, label, check, train, evaluate, register, promote."""
     gold, unlabeled, test, inventory = ingest(settings.only("data", "compute"))
     validation, _ = validate(inventory, settings.only("data", "validation"))
     labeler = require_ready(
@@ -33,9 +34,10 @@ def training(settings: Settings) -> None:
     coarse = train_coarse(gold, recipe, after="require_ready")
 
     labeling = settings.only("data", "labeling", "quality", "compute")
-    gold_weak = label(gold, gold, coarse, labeler, "weak", labeling, id="label_gold")
-    weak = label(unlabeled, gold, coarse, labeler, "weak", labeling, id="label_unlabeled")
-    made = label(synthetic, gold, coarse, labeler, "synthetic", labeling, id="label_synthetic")
+    fitted = fit_labeler(gold, coarse, labeler, labeling)
+    gold_weak = label(gold, gold, coarse, labeler, fitted, "weak", labeling, id="label_gold")
+    weak = label(unlabeled, gold, coarse, labeler, fitted, "weak", labeling, id="label_unlabeled")
+    made = label(synthetic, gold, coarse, labeler, fitted, "synthetic", labeling, id="label_synthetic")
     weak, made, measured_gold, drifted, _ = check_labels(gold, gold_weak, weak, made, settings.only("data", "quality"))
 
     baseline = train_baseline(gold, coarse, recipe)
@@ -46,5 +48,5 @@ def training(settings: Settings) -> None:
     promotion = promote(version, test, on_baseline, on_final, settings)
     report(
         inventory, validation, measured_gold, unlabeled, weak, made, test, drifted,
-        coarse, baseline, final, on_baseline, on_final, version, promotion, settings,
+        coarse, fitted, baseline, final, on_baseline, on_final, version, promotion, settings,
     )  # fmt: skip

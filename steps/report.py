@@ -14,6 +14,7 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.inventory import Inventory
+from medweave.labeling import FittedLabeler
 from medweave.quality import feature_frame
 from medweave.report import ReportContent, build_summary, examples, render_report
 from medweave.report.content import Example
@@ -35,6 +36,7 @@ def report(
     test: ImageTable,
     drifted: dict[str, list[str]],
     coarse: Segmenter,
+    fitted: FittedLabeler,
     baseline: Segmenter,
     final: Segmenter,
     on_baseline: Evaluation,
@@ -107,6 +109,7 @@ def report(
             calibrated=any(row.low is not None for row in predicted),
             per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
+            learned=fitted.card.told(),
         )
     )
     _log_page(settings, version["mlflow_run_id"], {"report.html": page})

@@ -103,6 +103,15 @@ def test_only_keeps_the_named_sections_and_the_seed():
     assert only == parse_settings({"task": "y", "seed": 3, "quality": {"accept": 0.9}}).only("quality")
 
 
+def test_prompts_may_be_left_to_choose(tmp_path):
+    auto = load_settings(write(tmp_path, {"task": "x"}), ["labeling.prompts=auto"]).labeling.prompts
+    assert auto.auto and auto == parse_settings({"task": "x", "labeling": {"prompts": {"auto": True}}}).labeling.prompts
+    with pytest.raises(InputError, match=r"'labeling\.prompts' = 'automatic'"):
+        parse_settings({"task": "x", "labeling": {"prompts": "automatic"}})
+    with pytest.raises(InputError, match=r"did you mean 'labeling\.prompts\.jitters'"):
+        parse_settings({"task": "x", "labeling": {"prompts": {"jiters": 3}}})
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_settings_survive_yaml_and_keep_their_digest(seed, accept):
     settings = parse_settings({"task": "x", "seed": seed, "quality": {"accept": accept}})

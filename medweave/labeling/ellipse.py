@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medweave.labeling.labelers import merge_scores
+from medweave.labeling.consensus import Vote, Window, consensus
+from medweave.labeling.labelers import Made, NoMask, Target
 from medweave.labeling.prompts import Box, Prompt
 
 
@@ -19,15 +20,21 @@ class EllipseLabeler:
     digest = ""
     requires_prompts = True
 
-    def provenance(self, _image_id: str | None = None) -> dict[str, Any]:
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+
+    def provenance(self, _image_id: str | None = None, /) -> dict[str, Any]:
         """Nothing but the name decides."""
         return {"labeler": self.name, "labeler_digest": self.digest}
 
-    def segment(self, image: NDArray[np.uint8], prompts: Sequence[Prompt], _image_id: str) -> NDArray[np.uint8]:
-        """HxW class map; prompts without a box are left out."""
-        height, width = image.shape[:2]
-        boxes = ((prompt.class_index, prompt.box) for prompt in prompts if prompt.box is not None)
-        return merge_scores(((index, 1 - radius(box, (height, width))) for index, box in boxes), (height, width))
+    def segment(self, targets: Sequence[Target], /) -> list[Made | NoMask]:
+        """Probability 1 in the ellipse's centre, falling by one half a radius; prompts without a box are left out."""
+        return [self._label(target) for target in targets]
+
+    def _label(self, target: Target) -> Made | NoMask:
+        shape = target.image.shape[0], target.image.shape[1]
+        votes = [_vote(prompt, prompt.box, shape) for prompt in target.prompts if prompt.box is not None]
+        return consensus(votes, self._classes, shape)
 
 
 def radius(box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -40,5 +47,21 @@ def radius(box: Box, shape: tuple[int, int]) -> NDArray[np.float32]:
         return np.full(shape, np.inf, np.float32)
     y = (np.arange(shape[0]) + 0.5 - (y0 + y1) / 2) / ((y1 - y0) / 2)
     x = (np.arange(shape[1]) + 0.5 - (x0 + x1) / 2) / ((x1 - x0) / 2)
-    distance: NDArray[np.float32] = np.hypot(y[:, None], x[None, :]).astype(np.float32)
-    return distance
+    squared = np.asarray(y**2, np.float32)[:, None] + np.asarray(x**2, np.float32)
+    return np.sqrt(squared)
+
+
+def pixels_around(box: Box, surrounding: float, shape: tuple[int, int]) -> Window:
+    """The whole pixels, inside an image of `shape`, of a box grown on every side by a share of its width or height."""
+    x0, y0, x1, y1 = box
+    dx, dy = surrounding * (x1 - x0), surrounding * (y1 - y0)
+    xs = np.clip([np.floor(x0 - dx), np.ceil(x1 + dx)], 0, shape[1]).astype(int)
+    ys = np.clip([np.floor(y0 - dy), np.ceil(y1 + dy)], 0, shape[0]).astype(int)
+    return int(xs[0]), int(ys[0]), int(xs[1]), int(ys[1])
+
+
+def _vote(prompt: Prompt, box: Box, shape: tuple[int, int]) -> Vote:
+    x0, y0, x1, y1 = window = pixels_around(box, 0.5, shape)
+    inside = box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0
+    distance = radius(inside, (y1 - y0, x1 - x0))
+    return Vote(prompt, window, np.clip(1 - distance / 2, 0, 1))

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medweave.labeling.ellipse import radius
-from medweave.labeling.labelers import merge_scores
-from medweave.labeling.prompts import Box, Point, Prompt
+from medweave.labeling.consensus import Vote, consensus
+from medweave.labeling.ellipse import pixels_around, radius
+from medweave.labeling.labelers import Made, NoMask, Target
+from medweave.labeling.prompts import Box, Prompt
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -50,31 +51,37 @@ class GrabCutLabeler:
     digest = ""
     requires_prompts = True
 
-    def __init__(self, margin: float, seed: int) -> None:
+    def __init__(self, classes: int, margin: float, seed: int) -> None:
+        self._classes = classes
         self._margin = margin
         self._seed = seed
 
-    def provenance(self, _image_id: str | None = None) -> dict[str, Any]:
+    def provenance(self, _image_id: str | None = None, /) -> dict[str, Any]:
         """Margin and seed."""
         return {"labeler": self.name, "labeler_digest": self.digest, "margin": self._margin, "seed": self._seed}
 
-    def segment(self, image: Image, prompts: Sequence[Prompt], _image_id: str) -> NDArray[np.uint8]:
-        """HxW class map; prompts without a box are left out, points are taken for certain."""
-        shape = image.shape[0], image.shape[1]
-        boxed = ((prompt, _without_margin(prompt.box, self._margin, shape)) for prompt in prompts if prompt.box)
-        scores = ((prompt.class_index, _score(image, box, prompt.points, self._seed)) for prompt, box in boxed)
-        return merge_scores(scores, shape)
+    def segment(self, targets: Sequence[Target], /) -> list[Made | NoMask]:
+        """Prompts without a box are left out, points are taken for certain."""
+        return [self._label(target) for target in targets]
+
+    def _label(self, target: Target) -> Made | NoMask:
+        shape = target.image.shape[0], target.image.shape[1]
+        votes = [
+            _vote(target.image, prompt, _without_margin(prompt.box, self._margin, shape), self._seed)
+            for prompt in target.prompts
+            if prompt.box is not None
+        ]
+        return consensus(votes, self._classes, shape)
 
 
-def _score(image: Image, box: Box, points: Sequence[Point], seed: int) -> Map:
-    """HxW map, positive on the object: at least about the ellipse's core, as prior odds there outweigh the colours."""
+def _vote(image: Image, prompt: Prompt, box: Box, seed: int) -> Vote:
+    """Over one half at least about the ellipse's core, as the prior's odds there outweigh the colours."""
     import cv2
 
-    score = np.full(image.shape[:2], -1.0, np.float32)
     x0, y0, x1, y1 = box
-    left, top, right, bottom = _window(box, image.shape[:2])
+    left, top, right, bottom = window = pixels_around(box, SURROUNDING, (image.shape[0], image.shape[1]))
     if x0 >= x1 or y0 >= y1 or left >= right or top >= bottom:
-        return score
+        return Vote(prompt, window, np.zeros((bottom - top, right - left), np.float32))
     scale = SIDE / max(right - left, bottom - top)
     width, height = max(4, round((right - left) * scale)), max(4, round((bottom - top) * scale))
     scaling = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -85,14 +92,13 @@ def _score(image: Image, box: Box, points: Sequence[Point], seed: int) -> Map:
     inner = (x0 - left) * stretch_x, (y0 - top) * stretch_y, (x1 - left) * stretch_x, (y1 - top) * stretch_y
     prior = np.float32(1 / SOFTNESS) * (1 - np.minimum(radius(inner, (height, width)), np.float32(4)))
     odds = _posterior(denoised, prior)
-    for x, y, is_foreground in points:
+    for x, y, is_foreground in prompt.points:
         spot = int((x + 0.5 - left) * stretch_x), int((y + 0.5 - top) * stretch_y)
         cv2.circle(odds, spot, POINT_RADIUS, 4 * CERTAIN if is_foreground else -4 * CERTAIN, cv2.FILLED)
 
     smooth_cut = cv2.GaussianBlur(_cut(denoised, odds, seed), (0, 0), 3)
-    inside = (smooth_cut + _sigmoid(odds)) / 2 - 0.5
-    score[top:bottom, left:right] = cv2.resize(inside, (right - left, bottom - top))
-    return score
+    probability = cv2.resize((smooth_cut + _sigmoid(odds)) / 2, (right - left, bottom - top))
+    return Vote(prompt, window, np.asarray(probability, np.float32))
 
 
 def _posterior(crop: Image, prior: Map) -> Map:
@@ -167,11 +173,3 @@ def _without_margin(box: Box, margin: float, shape: tuple[int, int]) -> Box:
         x1 - dx if x1 < shape[1] else x1,
         y1 - dy if y1 < shape[0] else y1,
     )
-
-
-def _window(box: Box, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """The box and its surrounding as whole pixels of the image: left, top, right, bottom."""
-    x0, y0, x1, y1 = box
-    dx, dy = SURROUNDING * (x1 - x0), SURROUNDING * (y1 - y0)
-    right, bottom = min(shape[1], int(np.ceil(x1 + dx))), min(shape[0], int(np.ceil(y1 + dy)))
-    return max(0, int(x0 - dx)), max(0, int(y0 - dy)), right, bottom

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medweave.data.images import list_images, read_bytes
 from medweave.data.masks import read_mask
 from medweave.data.table import MaskRef
 from medweave.errors import InputError
-from medweave.labeling.labelers import NoMaskError
-from medweave.labeling.prompts import Prompt
+from medweave.labeling.labelers import Made, NoMask, Target
 
 
 class ImportedMasks:
@@ -40,29 +38,32 @@ class ImportedMasks:
         if not self._masks:
             raise InputError(f"{folder}: holds no masks; put one image file a mask there, named by the image's id")
 
-    def provenance(self, image_id: str | None = None) -> dict[str, Any]:
+    def provenance(self, image_id: str | None = None, /) -> dict[str, Any]:
         """The SHA-256 of the image's mask; without an image, one that changes when any file of the folder does."""
         made_by = {"labeler": self.name, "labeler_digest": self.digest}
         if image_id is None:
             return {**made_by, "folder_sha256": self._state()}
         return {**made_by, "mask_sha256": hashlib.sha256(read_bytes(self._masks[image_id])).hexdigest()}
 
-    def segment(self, image: NDArray[np.uint8], _prompts: Sequence[Prompt], image_id: str) -> NDArray[np.uint8]:
-        """HxW class map from the folder.
+    def segment(self, targets: Sequence[Target], /) -> list[Made | NoMask]:
+        """Probabilities 0 or 1; no mask where the folder has none, or one that cannot be read or is of another size."""
+        return [self._label(target) for target in targets]
 
-        Raises NoMaskError where there is no mask of this image, or one that cannot be read or is of another size.
-        """
-        uri = self._masks.get(image_id)
+    def _label(self, target: Target) -> Made | NoMask:
+        uri = self._masks.get(target.image_id)
         if uri is None:
-            raise NoMaskError(f"no mask in {self._folder}")
+            return NoMask("no imported mask")
         try:
             mask = read_mask(MaskRef(uri=uri), self._classes, self._max_pixels)
         except InputError as error:
-            raise NoMaskError(str(error)) from error
-        if mask.shape != image.shape[:2]:
-            sizes = [f"{width} x {height}" for height, width in (mask.shape, image.shape[:2])]
-            raise NoMaskError(f"{uri}: is {sizes[0]} pixels, its image {sizes[1]}")
-        return mask
+            return NoMask(str(error))
+        if mask.shape != target.image.shape[:2]:
+            sizes = [f"{width} x {height}" for height, width in (mask.shape, target.image.shape[:2])]
+            return NoMask(f"{uri}: is {sizes[0]} pixels, its image {sizes[1]}")
+        if not mask.any():
+            return NoMask(f"{uri}: is empty")
+        classes = np.arange(1, self._classes + 1, dtype=np.uint8)[:, None, None]
+        return Made((mask == classes).astype(np.float32))
 
     def _state(self) -> str:
         """Digest of all names, sizes and versions, without reading the files."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,12 +17,49 @@ from medweave.labeling.prompts import Prompt
 Precision = Literal["bf16", "fp32"]
 
 
-class NoMaskError(Exception):
-    """This image gets no mask; the message is the reason. The run goes on with the next image."""
+@dataclass(frozen=True)
+class Target:
+    """An image to be labelled: HxWx3 uint8 RGB, with prompts in its own pixels.
+
+    `rounds` is how often a labeler that takes masks as prompts decodes: from the second time on with its own mask.
+    """
+
+    image_id: str
+    image_sha256: str
+    group_id: str
+    image: NDArray[np.uint8]
+    prompts: tuple[Prompt, ...] = ()
+    rounds: int = 1
+
+
+@dataclass(frozen=True)
+class Made:
+    """A label at the image's own size.
+
+    `probabilities` is CxHxW float32, 0..1, class k+1 in channel k. `score` is the labeler's own estimate of the IoU,
+    where its head was trained for it. `agreement` is the mean Dice of what each of an object's prompts gave with what
+    they gave together, None where every object had one prompt.
+    """
+
+    probabilities: NDArray[np.float32]
+    score: float | None = None
+    agreement: float | None = None
+
+    def class_map(self) -> NDArray[np.uint8]:
+        """HxW uint8: the likeliest class (the lowest on a tie) where its probability is over 0.5, else 0."""
+        likeliest = (self.probabilities.argmax(axis=0) + 1).astype(np.uint8)
+        return np.where(self.probabilities.max(axis=0) > 0.5, likeliest, np.uint8(0))
+
+
+@dataclass(frozen=True)
+class NoMask:
+    """This image gets no label, for this reason."""
+
+    reason: str
 
 
 class Labeler(Protocol):
-    """Makes the mask of an image, from prompts unless `requires_prompts` is False."""
+    """Makes the labels of images, from prompts unless `requires_prompts` is False."""
 
     name: str
     digest: str
@@ -36,11 +72,8 @@ class Labeler(Protocol):
         JSON-serialisable; `labeler` and `labeler_digest` are always in it.
         """
 
-    def segment(self, image: NDArray[np.uint8], prompts: Sequence[Prompt], image_id: str, /) -> NDArray[np.uint8]:
-        """The HxW class map (0 = background) of an image HxWx3 uint8 RGB; `prompts` in pixels of this image.
-
-        Raises NoMaskError when there is none to be had for this image.
-        """
+    def segment(self, targets: Sequence[Target], /) -> list[Made | NoMask]:
+        """One label a target, in their order, which does not depend on the others."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +107,12 @@ def create_labeler(
         near = difflib.get_close_matches(settings.labeler, LABELERS, n=2, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? valid" if near else "valid"
         raise InputError(f"labeling.labeler: unknown labeler '{settings.labeler}'; {hint}: {', '.join(LABELERS)}")
+    if settings.adapt and settings.labeler not in ADAPTABLE:
+        raise InputError(
+            f"labeling.adapt=true: {settings.labeler} has no decoder to adapt; set labeling.adapt=false, or "
+            f"labeling.labeler to one of {', '.join(ADAPTABLE)}"
+        )
     return make(Request(settings, data_root, classes, seed, device, precision, max_pixels))
-
-
-def merge_scores(scores: Iterable[tuple[int, NDArray[np.float32]]], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """One HxW uint8 class map of (class, HxW score) of each prompt: a positive score is the object.
-
-    Objects of one class unite; where classes overlap, the higher score has it (the first prompt on a tie).
-    """
-    mask = np.zeros(shape, np.uint8)
-    best = np.zeros(shape, np.float32)
-    for class_index, score in scores:
-        higher = score > best
-        mask[higher] = class_index
-        best[higher] = score[higher]
-    return mask
 
 
 def _require_boxes(request: Request) -> None:
@@ -97,26 +121,45 @@ def _require_boxes(request: Request) -> None:
 
 
 def _ellipse(request: Request) -> Labeler:
+    _require_boxes(request)
     from medweave.labeling.ellipse import EllipseLabeler
 
-    _require_boxes(request)
-    return EllipseLabeler()
+    return EllipseLabeler(request.classes)
 
 
 def _grabcut(request: Request) -> Labeler:
+    _require_boxes(request)
     from medweave.labeling.grabcut import GrabCutLabeler
 
+    return GrabCutLabeler(request.classes, request.settings.prompts.margin, request.seed)
+
+
+def _compact(request: Request) -> Labeler:
+    from medweave.labeling.compact import load_compact
+
+    return load_compact(request.device, request.precision, request.classes)
+
+
+def _crop(request: Request) -> Labeler:
     _require_boxes(request)
-    return GrabCutLabeler(request.settings.prompts.margin, request.seed)
+    from medweave.labeling.crop import CropLabeler
+
+    return CropLabeler(request.classes, request.device, request.precision)
 
 
 def _sam(request: Request) -> Labeler:
     from medweave.labeling.sam import load_sam
 
     settings = request.settings
-    checkpoint = None if settings.checkpoint is None else Path(settings.checkpoint).expanduser()
-    kind: Literal["sam", "medsam"] = "medsam" if settings.labeler == "medsam" else "sam"
-    return load_sam(kind, checkpoint, settings.model_type, request.device, request.precision)
+    return load_sam(
+        "medsam" if settings.labeler == "medsam" else "sam",
+        settings.checkpoint,
+        settings.model_type,
+        request.device,
+        request.precision,
+        request.classes,
+        settings.compile,
+    )
 
 
 def _imported(request: Request) -> Labeler:
@@ -127,9 +170,14 @@ def _imported(request: Request) -> Labeler:
 
 
 LABELERS: Mapping[str, Callable[[Request], Labeler]] = {
+    "compact": _compact,
+    "crop": _crop,
     "sam": _sam,
     "medsam": _sam,
     "grabcut": _grabcut,
     "ellipse": _ellipse,
     "imported": _imported,
 }
+
+ADAPTABLE = ("compact", "sam", "medsam")
+"""Models of SAM's kind, whose decoder can be fine-tuned on gold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medweave.config import Prompts
+from medweave.labeling.points import Spot, inside_spots, outside_spots
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float, bool]
 
 WORKING_SIDE = 512
 SPECK_SHARE = 0.01
-RING = 0.25
-DISTANCE_COST = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,20 @@ class Prompt:
     """Where one object of class `class_index` (1..C) is, in pixels of the image's own size.
 
     `box` is (x0, y0, x1, y1), half-open along pixel edges: [x0, x1) x [y0, y1). `points` are (x, y, is_foreground)
-    with the column x and the row y of a pixel. A prompt has a box, points or both.
+    with the column x and the row y of a pixel. A prompt has a box, points or both. Prompts of an image with equal
+    class and `component` are alternatives for the same object.
     """
 
     class_index: int
     box: Box | None = None
     points: tuple[Point, ...] = ()
+    component: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """JSON-serialisable form; see `from_json`."""
         return {
             "class_index": self.class_index,
+            "component": self.component,
             "box": None if self.box is None else list(self.box),
             "points": [list(point) for point in self.points],
         }
@@ -44,7 +47,8 @@ class Prompt:
     def from_json(cls, content: dict[str, Any]) -> Prompt:
         """What `to_json` wrote."""
         box = None if content["box"] is None else _box(content["box"])
-        return cls(content["class_index"], box, tuple((x, y, bool(sign)) for x, y, sign in content["points"]))
+        points = tuple((x, y, bool(sign)) for x, y, sign in content["points"])
+        return cls(content["class_index"], box, points, content["component"])
 
 
 @dataclass(frozen=True)
@@ -95,14 +99,18 @@ def bounds_from_masks(masks: Iterable[NDArray[np.uint8]], classes: int, slack: f
 
 
 def prompts_from_probabilities(
-    probabilities: NDArray[np.float32], size: tuple[int, int], settings: Prompts, bounds: Bounds
+    probabilities: NDArray[np.float32], size: tuple[int, int], settings: Prompts, bounds: Bounds, image_id: str
 ) -> list[Prompt]:
-    """One prompt for each component that the coarse model sees and `bounds` allow, largest mass first in each class.
+    """`1 + settings.jitters` prompts for each component that the coarse model sees and `bounds` allow.
 
     `probabilities` is CxHxW (class k+1 in channel k, 0..1) at any resolution, `size` the image's (height, width).
-    Components are 8-connected regions of probability over `settings.threshold` where the class is the likeliest one.
-    Boxes grow on every side by `settings.margin` of their width or height and are clipped to the image. Points are the
-    most interior spot, as foreground, and up to four improbable spots, one beside each side of the box.
+    Components are 8-connected regions of probability over `settings.threshold` where the class is the likeliest one,
+    numbered from 0 in each class by probability mass, largest first.
+
+    The first box of a component is grown on every side by `settings.margin` of its width or height; the further ones
+    have every side moved outwards by a share drawn evenly from 0 to `settings.jitter`. Boxes are clipped to the image.
+    Points are a spot inside, as foreground (the most interior one first, then random interior ones), and up to four
+    improbable spots, one beside each side of the component. What is random follows from `image_id` alone.
     An image where nothing passes gets no prompt: the list is empty.
     """
     import cv2
@@ -111,19 +119,15 @@ def prompts_from_probabilities(
     scale = min(1.0, WORKING_SIDE / max(size))
     shape = max(1, round(height * scale)), max(1, round(width * scale))
     resized = np.stack([cv2.resize(np.asarray(p, np.float32), shape[::-1]) for p in probabilities])
-    likeliest = resized.argmax(axis=0)
-    prompts = []
+    strongest = resized.max(axis=0)
+    seed = int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:8])
+    prompts: list[Prompt] = []
     for index, (probability, allowed) in enumerate(zip(resized, bounds.classes, strict=True)):
-        seen = (probability > settings.threshold) & (likeliest == index)
-        for component in _allowed_components(seen, probability, allowed):
-            box = _box_around(component)
-            prompts.append(
-                Prompt(
-                    index + 1,
-                    None if settings.kind == "points" else _grown(box, settings.margin, shape, size),
-                    () if settings.kind == "box" else _points(component, probability, box, settings.threshold, size),
-                )
-            )
+        seen = (probability > settings.threshold) & (probability == strongest)
+        for number, component in enumerate(_allowed_components(seen, probability, allowed)):
+            generator = np.random.default_rng([seed, index, number])
+            forms = _forms(component, probability, settings, size, generator)
+            prompts.extend(Prompt(index + 1, box, points, number) for box, points in forms)
     return prompts
 
 
@@ -157,7 +161,7 @@ def _allowed_components(
 
     count, labels, stats, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
-    mass = np.bincount(labels.ravel(), probability.ravel(), count)
+    mass = np.bincount(labels[seen], probability[seen], count)
     least = max(allowed.min_area_share * seen.size, allowed.min_component_share * max(areas[1:], default=0))
     fitting = [k for k in range(1, count) if least <= areas[k] <= allowed.max_area_share * seen.size]
     fitting.sort(key=lambda k: -mass[k])
@@ -169,49 +173,38 @@ def _box_around(component: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _grown(box: tuple[int, int, int, int], margin: float, shape: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The box with its margin, from the working shape to the image's size (both height, width)."""
-    x0, y0, x1, y1 = box
-    dx, dy = margin * (x1 - x0), margin * (y1 - y0)
-    grown = np.array([max(0.0, x0 - dx), max(0.0, y0 - dy), min(shape[1], x1 + dx), min(shape[0], y1 + dy)])
-    return _box(grown * np.tile([size[1] / shape[1], size[0] / shape[0]], 2))
-
-
-def _points(
+def _forms(
     component: NDArray[np.bool_],
     probability: NDArray[np.float32],
-    box: tuple[int, int, int, int],
-    threshold: float,
+    settings: Prompts,
     size: tuple[int, int],
-) -> tuple[Point, ...]:
-    import cv2
-
-    depth = cv2.distanceTransform(np.pad(component, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    row, column = np.unravel_index(int((depth * probability).argmax()), depth.shape)
-    spots = [(int(column), int(row), True)]
-    for x0, y0, x1, y1 in _strips(box, probability.shape):
-        strip = probability[y0:y1, x0:x1]
-        if strip.size == 0 or strip.min() >= threshold:
-            continue
-        away = np.hypot(*np.ogrid[-1 : 1 : strip.shape[0] * 1j, -1 : 1 : strip.shape[1] * 1j])
-        row, column = np.unravel_index(int((strip + DISTANCE_COST * away).argmin()), strip.shape)
-        spots.append((x0 + int(column), y0 + int(row), False))
-    scale_x, scale_y = size[1] / probability.shape[1], size[0] / probability.shape[0]
-    return tuple(
-        (round((x + 0.5) * scale_x - 0.5, 2), round((y + 0.5) * scale_y - 0.5, 2), sign) for x, y, sign in spots
-    )
+    generator: np.random.Generator,
+) -> list[tuple[Box | None, tuple[Point, ...]]]:
+    """Box and points of each alternative for one component, which is in the working shape, in pixels of the image."""
+    tight, shape = _box_around(component), component.shape
+    growths = [np.full(4, settings.margin), *generator.uniform(0.0, settings.jitter, (settings.jitters, 4))]
+    boxes = [None if settings.kind == "points" else _grown(tight, growth, shape, size) for growth in growths]
+    if settings.kind == "box":
+        return [(box, ()) for box in boxes]
+    outside = [_point(spot, False, shape, size) for spot in outside_spots(probability, tight, settings.threshold)]
+    inside = inside_spots(component, probability, settings.jitters, generator)
+    return [(box, (_point(spot, True, shape, size), *outside)) for box, spot in zip(boxes, inside, strict=True)]
 
 
-def _strips(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """What lies left, right, above and below a box, as wide as a quarter of it, inside the image."""
+def _grown(
+    box: tuple[int, int, int, int], growth: NDArray[np.float64], shape: tuple[int, ...], size: tuple[int, int]
+) -> Box:
+    """The box with its sides moved outwards by shares of its size, from the working shape to the image's size."""
     x0, y0, x1, y1 = box
-    dx, dy = max(1, round(RING * (x1 - x0))), max(1, round(RING * (y1 - y0)))
-    return [
-        (max(0, x0 - dx), y0, x0, y1),
-        (x1, y0, min(shape[1], x1 + dx), y1),
-        (x0, max(0, y0 - dy), x1, y0),
-        (x0, y1, x1, min(shape[0], y1 + dy)),
-    ]
+    moved = np.array(box) + growth * np.array([x0 - x1, y0 - y1, x1 - x0, y1 - y0])
+    limits = np.array([shape[1], shape[0]] * 2)
+    return _box(np.clip(moved, 0, limits) * np.tile([size[1] / shape[1], size[0] / shape[0]], 2))
+
+
+def _point(spot: Spot, is_foreground: bool, shape: tuple[int, ...], size: tuple[int, int]) -> Point:
+    """The centre of a pixel of the working shape as a point of the image."""
+    x, y = ((at + 0.5) * full / reduced - 0.5 for at, full, reduced in zip(spot, size[::-1], shape[::-1], strict=True))
+    return round(x, 2), round(y, 2), is_foreground
 
 
 def _box(values: Iterable[float]) -> Box:

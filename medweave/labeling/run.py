@@ -1,124 +1,102 @@
-"""The labelling run: coarse prediction, prompts and labeler over an image table, a shard at a time."""
+"""The labelling run: the whole chain over an image table, a shard at a time."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from medweave import __version__, progress
-from medweave.config import Labeling
+from medweave import progress
 from medweave.data.images import read_image, to_rgb8
-from medweave.data.masks import encode_mask
-from medweave.data.probabilities import encode_probabilities
-from medweave.data.table import ImageRow, ImageTable, LabelSource, MaskRef, ShardWriter
-from medweave.errors import InputError
-from medweave.labeling.labelers import Labeler, NoMaskError
-from medweave.labeling.prompts import Bounds, prompts_from_probabilities
+from medweave.data.table import ImageRow, ImageTable, LabelSource, ShardWriter
+from medweave.labeling.batches import Halving, batched, read_ahead
+from medweave.labeling.chain import OUT_OF_MEMORY, Chain, Image, Label
+from medweave.labeling.store import LabelStore
 
 BATCH = 16
-"""Images that are read and given to the coarse model at a time."""
-
-
-class CoarsePredictor(Protocol):
-    """Where the prompts come from."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the weights."""
-
-    def probabilities(self, images: Sequence[NDArray[np.uint8]], rows: Sequence[ImageRow]) -> NDArray[np.float32]:
-        """Foreground probabilities NxCxHxW at the network's size, 0..1, of N images HxWx3 uint8 and their rows."""
+"""Images that are labelled at a time, if they have no more than `MOST_PIXELS`."""
+MOST_PIXELS = 64_000_000
 
 
 def label_images(
-    table: ImageTable,
-    coarse: CoarsePredictor,
-    labeler: Labeler,
-    bounds: Bounds,
-    settings: Labeling,
-    classes: int,
-    source: LabelSource,
-    work: Path,
-    max_pixels: int,
+    table: ImageTable, chain: Chain, source: LabelSource, work: Path, max_pixels: int, store: Path
 ) -> ImageTable:
     """Label every image of `table`; the rows, in order, go to a table in the folder `work`.
 
     Every row gets `coarse`. A row with a mask gets `source` as its label source and in `made_by` what it takes to make
     the mask again: the labeler's provenance, the code's version, and, for labelers that are prompted, the coarse
-    model's digest and the prompts. A row that gets no mask has label source `none` and the reason in
-    `made_by["missing"]`. `classes` counts the foreground classes. Goes on after the shards that `work` already has.
+    model's digest and the prompts; besides, the labeler's `score` and the `agreement` of the prompts, where there are
+    any. A row that gets no mask has label source `none` and the reason in `made_by["missing"]`.
+
+    Goes on after the shards that `work` already has; the result is that of a run without a break. Labels of the same
+    recipe that an earlier run left in the folder `store` are not made again, and new ones are left there.
 
     Raises InputError for an image that cannot be read.
     """
-    writer = ShardWriter(work)
-    with progress.task("label", len(table)) as task:
-        for index, shard in enumerate(table.manifest["shards"]):
-            if writer.has(index):
-                task.advance(int(shard["rows"]))
-                continue
-            rows = []
-            for row, image, probabilities in _predicted(table.shard(index), coarse, classes, max_pixels):
-                rows.append(_label(row, image, probabilities, coarse.digest, labeler, bounds, settings, source))
-                task.advance()
-            writer.write(index, rows)
-    labelled = writer.finish()
-    _say_missing(labelled)
-    return labelled
+    writer, finished = ShardWriter(work), LabelStore(store, chain.recipe())
+    in_parts = Halving("label", BATCH)
+    sizes = [int(shard["rows"]) for shard in table.manifest["shards"]]
+    todo = [index for index in range(len(sizes)) if not writer.has(index)]
+
+    def load(item: tuple[int, ImageRow]) -> _Loaded:
+        index, row = item
+        label = finished.get(row)
+        try:
+            image = None if label else to_rgb8(read_image(row.image_uri, max_pixels))
+        except MemoryError:
+            return _Loaded(index, row, None, chain.without_memory())
+        return _Loaded(index, row, image, label)
+
+    done = len(table) - sum(sizes[index] for index in todo)
+    with progress.task("label", len(table), done, unit="images") as task:
+        rows = ((index, row) for index in todo for row in table.shard(index))
+        loaded = read_ahead(load, rows, lambda item: item[1].height * item[1].width, MOST_PIXELS)
+        for index, items in groupby(loaded, lambda item: item.shard):
+            labelled: list[ImageRow] = []
+            new: list[tuple[ImageRow, Label]] = []
+            for batch in batched(items, lambda item: item.pixels, BATCH, MOST_PIXELS):
+                made = iter(chain.label([(item.row, item.image) for item in batch if item.image is not None], in_parts))
+                labels = [item.label or next(made) for item in batch]
+                labelled += [label.on(item.row, source) for item, label in zip(batch, labels, strict=True)]
+                fresh = [(item.row, label) for item, label in zip(batch, labels, strict=True) if item.label is None]
+                new += fresh
+                task.skip(len(batch) - len(fresh))
+                task.advance(len(fresh))
+            writer.write(index, labelled)
+            for row, label in new:
+                if label.made_by.get("missing") != OUT_OF_MEMORY:
+                    finished.put(row, label)
+    result = writer.finish()
+    _say_missing(result, _is_gold(table))
+    return result
 
 
-def _predicted(
-    rows: Sequence[ImageRow], coarse: CoarsePredictor, classes: int, max_pixels: int
-) -> Iterator[tuple[ImageRow, NDArray[np.uint8], NDArray[np.float32]]]:
-    """Each row with its image and the coarse model's probabilities, `BATCH` images in memory at a time."""
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        images = [to_rgb8(read_image(row.image_uri, max_pixels)) for row in batch]
-        probabilities = coarse.probabilities(images, batch)
-        if probabilities.shape[1] != classes:
-            found = probabilities.shape[1]
-            raise InputError(f"coarse model: has {found} classes, data.classes has {classes}; train it again")
-        yield from zip(batch, images, probabilities, strict=True)
+@dataclass(frozen=True)
+class _Loaded:
+    """A row of a shard with its image, or with its label where there is no need (or no memory) for the image."""
+
+    shard: int
+    row: ImageRow
+    image: Image | None
+    label: Label | None
+
+    @property
+    def pixels(self) -> int:
+        return 0 if self.image is None else self.image.shape[0] * self.image.shape[1]
 
 
-def _label(
-    row: ImageRow,
-    image: NDArray[np.uint8],
-    probabilities: NDArray[np.float32],
-    coarse_digest: str,
-    labeler: Labeler,
-    bounds: Bounds,
-    settings: Labeling,
-    source: LabelSource,
-) -> ImageRow:
-    row = replace(row, coarse=encode_probabilities(probabilities))
-    made_by: dict[str, Any] = {"version": __version__}
-    try:
-        prompts = []
-        if labeler.requires_prompts:
-            prompts = prompts_from_probabilities(
-                probabilities, (image.shape[0], image.shape[1]), settings.prompts, bounds
-            )
-            if not prompts:
-                raise NoMaskError("no prompt")
-            made_by |= {"coarse": coarse_digest, "prompts": [prompt.to_json() for prompt in prompts]}
-        mask = labeler.segment(image, prompts, row.image_id)
-        made_by |= labeler.provenance(row.image_id)
-    except NoMaskError as reason:
-        made_by |= {"labeler": labeler.name, "labeler_digest": labeler.digest, "missing": str(reason)}
-        return replace(row, label_source="none", label_id=None, mask=MaskRef(), made_by=made_by)
-    return row.with_label(source, MaskRef(png=encode_mask(mask)), made_by)
+def _is_gold(table: ImageTable) -> bool:
+    return any(row.label_source == "gold" for shard in table.shards([]) for row in shard)
 
 
-def _say_missing(table: ImageTable) -> None:
-    made_by = (row.made_by for shard in table.shards(["made_by"]) for row in shard)
+def _say_missing(labelled: ImageTable, gold: bool) -> None:
+    made_by = (row.made_by for shard in labelled.shards(["made_by"]) for row in shard)
     reasons = Counter(how["missing"] for how in made_by if "missing" in how)
-    if reasons:
+    more = "; …" if len(reasons) > 3 else ""
+    if reasons and gold:
+        shown = "; ".join(f"{reason} for {count} gold images" for reason, count in reasons.most_common(3))
+        progress.say(f"  label: {shown}{more}: these labels cannot be checked against gold")
+    elif reasons:
         shown = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
-        more = "; …" if len(reasons) > 3 else ""
-        progress.say(f"  label: {reasons.total()} of {len(table)} images get no label: {shown}{more}")
+        progress.say(f"  label: {reasons.total()} of {len(labelled)} images get no label: {shown}{more}")

@@ -37,7 +37,7 @@ class ReportContent:
     features' values and `drifted` to the names of those that differ from gold. `predicted_dice` is (value, decision) of
     each made label; `calibrated` says whether it was learnt on gold images. `per_image` has (image_id, gold-only Dice,
     final Dice) of each test image. `curves` maps a name whose last word is the quantity, such as `final loss`, to
-    (step, value).
+    (step, value). `learned` says in words what gold taught the labeler.
     """
 
     summary: Mapping[str, Any]
@@ -56,3 +56,4 @@ class ReportContent:
     calibrated: bool
     per_image: Sequence[tuple[str, float, float]]
     curves: Mapping[str, Sequence[tuple[int, float]]]
+    learned: str = ""

@@ -133,6 +133,8 @@ def _context(content: ReportContent) -> dict[str, Any]:
     predicted = [(value, decision) for value, decision in content.predicted_dice if math.isfinite(value)]
     per_image = [row for row in content.per_image if math.isfinite(row[1]) and math.isfinite(row[2])]
     curves, facts = _by_quantity(content.curves), list(_facts(content.settings_yaml))
+    if content.learned:
+        facts.append(("Labeler on gold", content.learned))
     present = {
         "data": True,
         "labels": bool(examples),

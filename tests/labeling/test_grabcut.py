@@ -4,12 +4,19 @@ import cv2
 import numpy as np
 import pytest
 
+from medweave.labeling import Made, Prompt, Target
 from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.grabcut import GrabCutLabeler
-from medweave.labeling.prompts import Prompt
 
 MARGIN = 0.08
-LABELER = GrabCutLabeler(MARGIN, seed=0)
+GRABCUT = GrabCutLabeler(2, MARGIN, seed=0)
+ELLIPSE = EllipseLabeler(2)
+
+
+def label(image, *prompts, labeler=GRABCUT):
+    """The class map, all background where there is no label."""
+    (made,) = labeler.segment([Target("a", "sha", "g", image, prompts)])
+    return made.class_map() if isinstance(made, Made) else np.zeros(image.shape[:2], np.uint8)
 
 
 def dice(first, second):
@@ -41,8 +48,8 @@ DIAMOND = [(100, 20), (170, 80), (100, 140), (30, 80)]
 def test_it_finds_a_shape_that_is_no_ellipse():
     image, mask = scene(DIAMOND)
     box = with_margin(tight_box(mask), mask.shape)
-    found = LABELER.segment(image, [Prompt(1, box)], "")
-    ellipse = EllipseLabeler().segment(image, [Prompt(1, tight_box(mask))], "")
+    found = label(image, Prompt(1, box))
+    ellipse = label(image, Prompt(1, tight_box(mask)), labeler=ELLIPSE)
     assert found.dtype == np.uint8 and found.shape == mask.shape
     assert dice(found, mask) > 0.9 > 0.85 > dice(ellipse, mask)
 
@@ -50,29 +57,29 @@ def test_it_finds_a_shape_that_is_no_ellipse():
 def test_without_any_contrast_it_is_the_ellipse_of_the_box_less_its_margin():
     image = np.full((160, 200, 3), 128, np.uint8)
     box = (50, 40, 150, 110)
-    found = LABELER.segment(image, [Prompt(1, with_margin(box, (160, 200)))], "")
-    assert dice(found, EllipseLabeler().segment(image, [Prompt(1, box)], "")) > 0.97
+    found = label(image, Prompt(1, with_margin(box, (160, 200))))
+    assert dice(found, label(image, Prompt(1, box), labeler=ELLIPSE)) > 0.97
 
 
 def test_a_side_of_the_box_on_the_image_border_has_no_margin_to_take_off():
     image = np.full((100, 100, 3), 128, np.uint8)
-    found = LABELER.segment(image, [Prompt(1, (0, 30, 50, 70))], "")
+    found = label(image, Prompt(1, (0, 30, 50, 70)))
     assert found[50, 0] == 1 and found[50, 47:].sum() == 0
 
 
 def test_the_same_seed_gives_the_same_mask_whatever_ran_before():
     image, mask = scene(DIAMOND)
     prompts = [Prompt(1, with_margin(tight_box(mask), mask.shape))]
-    first = LABELER.segment(image, prompts, "")
+    first = label(image, *prompts)
     cv2.setRNGSeed(99)
-    assert (LABELER.segment(image, prompts, "") == first).all()
+    assert (label(image, *prompts) == first).all()
 
 
 def test_points_are_certain():
     image, mask = scene(DIAMOND)
     box = with_margin(tight_box(mask), mask.shape)
-    assert LABELER.segment(image, [Prompt(1, box)], "")[25, 40] == 0
-    found = LABELER.segment(image, [Prompt(1, box, ((40, 25, True), (100, 80, False)))], "")
+    assert label(image, Prompt(1, box))[25, 40] == 0
+    found = label(image, Prompt(1, box, ((40, 25, True), (100, 80, False))))
     assert found[25, 40] == 1 and found[80, 100] == 0
 
 
@@ -81,7 +88,7 @@ def test_prompts_unite_and_classes_stay_apart():
     image[:, 210:] = image[:, :210]
     box = with_margin(tight_box(mask), mask.shape)
     shifted = (box[0] + 210, box[1], box[2] + 210, box[3])
-    found = LABELER.segment(image, [Prompt(1, box), Prompt(2, shifted)], "")
+    found = label(image, Prompt(1, box), Prompt(2, shifted))
     assert set(np.unique(found[:, :210])) == {0, 1} and set(np.unique(found[:, 210:])) == {0, 2}
     assert dice(found[:, :210], mask[:, :210]) > 0.9 and dice(found[:, 210:], mask[:, :210]) > 0.9
 
@@ -94,7 +101,7 @@ def test_odd_boxes_neither_fail_nor_leave_the_box_far_behind(box, kind):
     image = np.zeros((9, 12, 3), np.uint8)
     if kind == "noise":
         image[:] = np.random.default_rng(0).integers(0, 256, image.shape)
-    found = LABELER.segment(image, [Prompt(1, box)], "")
+    found = label(image, Prompt(1, box))
     assert found.shape == (9, 12) and found.max() <= 1
     outside = np.ones((9, 12), bool)
     outside[max(0, int(box[1]) - 3) : int(box[3]) + 4, max(0, int(box[0]) - 3) : int(box[2]) + 4] = False
@@ -116,8 +123,8 @@ def test_on_real_images_it_is_as_good_as_the_ellipse_from_exact_boxes_and_better
         jittered = np.clip(exact + generator.uniform(-0.1, 0.1, 4) * size, 0, np.tile(mask.shape[::-1], 2))
         for suffix, box in (("", exact), (" jittered", jittered)):
             prompt = Prompt(1, with_margin(box, mask.shape))
-            scores[f"grabcut{suffix}"].append(dice(LABELER.segment(image, [prompt], ""), mask))
-            scores[f"ellipse{suffix}"].append(dice(EllipseLabeler().segment(image, [Prompt(1, tuple(box))], ""), mask))
+            scores[f"grabcut{suffix}"].append(dice(label(image, prompt), mask))
+            scores[f"ellipse{suffix}"].append(dice(label(image, Prompt(1, tuple(box)), labeler=ELLIPSE), mask))
     mean = {name: np.mean(values) for name, values in scores.items()}
     assert mean["grabcut"] >= mean["ellipse"]
     assert mean["grabcut jittered"] >= mean["ellipse jittered"] + 0.02

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 
 import numpy as np
 import pytest
@@ -7,10 +8,15 @@ from PIL import Image
 
 from medweave.config import Labeling
 from medweave.errors import InputError
-from medweave.labeling import NoMaskError, create_labeler
+from medweave.labeling import NoMask, Target, create_labeler
 from medweave.labeling.imported import ImportedMasks, find_masks
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
+
+
+def label(labeler, image_id):
+    (made,) = labeler.segment([Target(image_id, "sha", "g", IMAGE)])
+    return made
 
 
 def save(path, mask):
@@ -24,23 +30,37 @@ def folder(tmp_path):
     save(tmp_path / "masks" / "b.tif", [[0, 0, 1, 1, 1, 1]] * 4)
     save(tmp_path / "masks" / "small.png", [[255]])
     save(tmp_path / "masks" / "gray.png", [[0, 128, 255, 0, 0, 0]] * 4)
+    save(tmp_path / "masks" / "blank.png", [[0] * 6] * 4)
     return tmp_path / "masks"
 
 
 def test_masks_are_found_by_image_id_in_any_format(folder):
     labeler = ImportedMasks(str(folder), 1, 1000)
-    assert labeler.segment(IMAGE, [], "a").tolist() == [[0, 1, 1, 0, 0, 0]] * 4
-    assert labeler.segment(IMAGE, [], "b").tolist() == [[0, 0, 1, 1, 1, 1]] * 4
+    assert label(labeler, "a").class_map().tolist() == [[0, 1, 1, 0, 0, 0]] * 4
+    assert label(labeler, "b").class_map().tolist() == [[0, 0, 1, 1, 1, 1]] * 4
     assert not labeler.requires_prompts
 
 
 @pytest.mark.parametrize(
     ("image_id", "reason"),
-    [("missing", "no mask in"), ("small", "is 1 x 1 pixels, its image 6 x 4"), ("gray", "gray.png: .*128")],
+    [
+        ("missing", "^no imported mask$"),
+        ("blank", "blank.png: is empty"),
+        ("small", "is 1 x 1 pixels, its image 6 x 4"),
+        ("gray", "gray.png: .*128"),
+    ],
 )
 def test_an_image_without_a_fitting_mask_gets_none_and_the_reason(folder, image_id, reason):
-    with pytest.raises(NoMaskError, match=reason):
-        ImportedMasks(str(folder), 1, 1000).segment(IMAGE, [], image_id)
+    made = label(ImportedMasks(str(folder), 1, 1000), image_id)
+    assert isinstance(made, NoMask) and re.search(reason, made.reason)
+
+
+def test_classes_come_back_as_probabilities_of_zero_and_one(tmp_path):
+    save(tmp_path / "masks" / "a.png", [[0, 1, 2, 2, 0, 0]] * 4)
+    made = label(ImportedMasks(str(tmp_path / "masks"), 3, 1000), "a")
+    assert made.probabilities.shape == (3, 4, 6)
+    assert made.probabilities[:, 0].tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0] * 6]
+    assert made.score is None and made.agreement is None
 
 
 def test_provenance_names_the_masks_content(folder):
@@ -97,7 +117,7 @@ def test_masks_come_from_object_storage_too(folder):
     memory.pipe("/imported-task/masks/a.png", (folder / "a.png").read_bytes())
     try:
         labeler = create_labeler(Labeling(labeler="imported", imported="masks"), "memory://imported-task", 1, 0, "cpu")
-        assert labeler.segment(IMAGE, [], "a").sum() == 8
+        assert label(labeler, "a").class_map().sum() == 8
         assert labeler.provenance()["folder_sha256"]
     finally:
         memory.rm("/imported-task", recursive=True)

@@ -1,10 +1,9 @@
-import numpy as np
 import pytest
 
 from medweave.config import Labeling, Prompts
 from medweave.errors import InputError
 from medweave.labeling import create_labeler
-from medweave.labeling.labelers import LABELERS, merge_scores
+from medweave.labeling.labelers import LABELERS
 
 
 def create(**settings):
@@ -25,28 +24,27 @@ def test_what_decides_about_grabcuts_masks_is_in_its_provenance():
 
 def test_an_unknown_name_gets_the_nearest_valid_ones():
     with pytest.raises(
-        InputError, match=r"unknown labeler 'medsma'; did you mean medsam.*\? valid: sam, medsam, grabcut"
+        InputError, match=r"unknown labeler 'medsma'; did you mean medsam.*\? valid: compact, crop, sam, medsam"
     ):
         create(labeler="medsma")
     with pytest.raises(InputError, match="'xyz'; valid: " + ", ".join(LABELERS)):
         create(labeler="xyz")
 
 
-@pytest.mark.parametrize("name", ["ellipse", "grabcut"])
+@pytest.mark.parametrize("name", ["ellipse", "grabcut", "crop"])
 def test_labelers_that_start_from_boxes_refuse_points_alone(name):
     with pytest.raises(InputError, match=f"labeler={name} needs boxes"):
         create(labeler=name, prompts=Prompts(kind="points"))
 
 
 @pytest.mark.parametrize(("name", "file"), [("sam", "sam_vit_b_01ec64.pth"), ("medsam", "medsam_vit_b.pth")])
-def test_a_missing_checkpoint_is_named_as_published(name, file, tmp_path):
-    with pytest.raises(InputError, match=f"checkpoint is not set.*{file}"):
+def test_a_missing_checkpoint_is_named_as_published(name, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path))
+    with pytest.raises(InputError, match=f"labeler={name}: .*{file}"):
         create(labeler=name)
-    with pytest.raises(InputError, match=f"absent.pth: no such file.*{file}"):
+    with pytest.raises(InputError, match=r"absent\.pth"):
         create(labeler=name, checkpoint=str(tmp_path / "absent.pth"))
 
 
-def test_the_higher_score_wins_and_the_first_on_a_tie():
-    scores = [(2, np.array([[-1.0, 1.0, 1.0, 3.0]])), (1, np.array([[-2.0, 2.0, 1.0, 0.5]]))]
-    assert merge_scores(((k, s.astype(np.float32)) for k, s in scores), (1, 4)).tolist() == [[0, 1, 2, 2]]
-    assert merge_scores([], (2, 1)).tolist() == [[0], [0]]
+def test_the_default_labeler_is_registered():
+    assert Labeling().labeler in LABELERS

@@ -6,11 +6,18 @@ import torch
 from zenml.artifact_stores import LocalArtifactStore, LocalArtifactStoreConfig
 from zenml.enums import StackComponentType
 
-from materializers import EvaluationMaterializer, ImageTableMaterializer, InventoryMaterializer, SegmenterMaterializer
-from medweave.config import Compute
+from materializers import (
+    EvaluationMaterializer,
+    FittedLabelerMaterializer,
+    ImageTableMaterializer,
+    InventoryMaterializer,
+    SegmenterMaterializer,
+)
+from medweave.config import Compute, Prompts
 from medweave.data import ImageRow, ImageTable, MaskRef, write_table
 from medweave.data.inventory import Inventory, InventoryRow
 from medweave.data.masks import encode_mask
+from medweave.labeling.fitted import FittedCard, FittedLabeler
 from medweave.segmentation import Evaluation, ImageScore, Segmenter
 from medweave.segmentation.networks import Architecture, build_network
 from medweave.segmentation.segmenter import Card
@@ -87,3 +94,24 @@ def test_an_inventory(keep):
     kept = keep(InventoryMaterializer, inventory)
     assert list(kept) == list(inventory)
     assert kept.digest == inventory.digest
+
+
+def test_a_fitted_labeler(keep, store):
+    card = FittedCard("crop", "", Prompts(margin=0.1), {"a": "fold-0"}, {"ellipse": 0.7, "after": 0.8})
+    fitted = FittedLabeler(card, {"all": {"x": torch.ones(2)}, "fold-0": {"x": torch.zeros(2)}})
+    kept = keep(FittedLabelerMaterializer, fitted)
+    assert kept.card == card
+    assert kept.digest == fitted.digest
+    assert torch.equal(kept.weights["fold-0"]["x"], torch.zeros(2))
+    materializer = FittedLabelerMaterializer(f"{store.path}/FittedLabelerMaterializer", store)
+    assert materializer.compute_content_hash(kept) == fitted.digest
+    metadata = materializer.extract_metadata(kept)
+    assert (metadata["labeler"], metadata["weights"], metadata["dice_after"]) == ("crop", 2, 0.8)
+    (preview,) = materializer.save_visualizations(kept)
+    with store.open(preview, "rb") as file:
+        assert b'"margin": 0.1' in file.read()
+
+
+def test_a_labeler_that_gold_taught_nothing(keep):
+    fitted = FittedLabeler(FittedCard("ellipse", "", Prompts()))
+    assert keep(FittedLabelerMaterializer, fitted) == fitted

@@ -137,6 +137,7 @@ def full(name="im-1"):
             "final loss": [(1, 1.1), (2, 0.4)],
             "out-of-fold Dice": [(2, 0.6)],
         },
+        learned="adaptation dropped: Dice 0.801 & less",
     )
 
 
@@ -243,6 +244,10 @@ def test_page_shows_the_numbers_of_the_summary(html):
         "prompts: 1 box, 1 point inside, 1 point outside",
     ):
         assert shown in text
+
+
+def test_page_says_what_gold_taught_the_labeler(html):
+    assert "adaptation dropped: Dice 0.801 &amp; less" in html
 
 
 def test_full_page_has_every_section_and_the_contents_link_to_them(html):

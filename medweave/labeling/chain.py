@@ -1,0 +1,124 @@
+"""From an image to its weak label: coarse model, prompts, labeler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medweave import __version__
+from medweave.config import Prompts
+from medweave.data.masks import encode_mask
+from medweave.data.probabilities import encode_probabilities
+from medweave.data.table import ImageRow, LabelSource, MaskRef
+from medweave.errors import InputError
+from medweave.labeling.batches import Halving
+from medweave.labeling.labelers import Labeler, Made, NoMask, Target
+from medweave.labeling.prompts import Bounds, Prompt, prompts_from_probabilities
+from medweave.version import code_digest
+
+Image = NDArray[np.uint8]
+
+OUT_OF_MEMORY = "out of memory"
+
+
+class CoarsePredictor(Protocol):
+    """Where the prompts come from."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+
+    def probabilities(self, images: Sequence[Image], rows: Sequence[ImageRow]) -> NDArray[np.float32]:
+        """Foreground probabilities NxCxHxW at the network's size, 0..1, of N images HxWx3 uint8 and their rows."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the coarse model saw and the mask, as PNGs, and how they came about; without a mask `missing` says why."""
+
+    coarse: bytes | None
+    mask: bytes | None
+    made_by: dict[str, Any]
+
+    def on(self, row: ImageRow, source: LabelSource) -> ImageRow:
+        """The row with this label; without a mask its label source is `none`."""
+        row = replace(row, coarse=self.coarse)
+        if self.mask is not None:
+            return row.with_label(source, MaskRef(png=self.mask), self.made_by)
+        return replace(row, label_source="none", label_id=None, mask=MaskRef(), made_by=self.made_by)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """All that decides about weak labels; `classes` counts the foreground classes."""
+
+    coarse: CoarsePredictor
+    labeler: Labeler
+    bounds: Bounds
+    prompts: Prompts
+    classes: int
+
+    def recipe(self) -> dict[str, Any]:
+        """What decides about the label of an image, as JSON: two chains of one recipe give the same labels."""
+        return {
+            "code": code_digest("data", "segmentation", "labeling"),
+            "coarse": self.coarse.digest,
+            "labeler": self.labeler.provenance(),
+            "bounds": self.bounds.to_json(),
+            "prompts": self.prompts.model_dump(mode="json"),
+            "classes": self.classes,
+        }
+
+    def label(self, items: Sequence[tuple[ImageRow, Image]], in_parts: Halving) -> list[Label]:
+        """One label for each row with its image HxWx3 uint8, computed at once as far as memory suffices."""
+        probabilities = in_parts(self._predict, items)
+        plans = [self._plan(row, image, seen) for (row, image), seen in zip(items, probabilities, strict=True)]
+        made = iter(in_parts(self.labeler.segment, [plan for plan in plans if isinstance(plan, Target)]))
+        labels = []
+        for (row, _), seen, plan in zip(items, probabilities, plans, strict=True):
+            coarse = encode_probabilities(seen) if seen is not None and np.isfinite(seen).all() else None
+            result = next(made) if isinstance(plan, Target) else plan
+            if isinstance(plan, Target) and isinstance(result, Made):
+                labels.append(Label(coarse, encode_mask(result.class_map()), self._made_by(row, plan, result)))
+            else:
+                labels.append(self._missing(coarse, result.reason if isinstance(result, NoMask) else OUT_OF_MEMORY))
+        return labels
+
+    def without_memory(self) -> Label:
+        """What an image gets that is larger than memory."""
+        return self._missing(None, OUT_OF_MEMORY)
+
+    def _predict(self, items: Sequence[tuple[ImageRow, Image]]) -> Sequence[NDArray[np.float32]]:
+        probabilities = self.coarse.probabilities([image for _, image in items], [row for row, _ in items])
+        if probabilities.shape[1] != self.classes:
+            found = probabilities.shape[1]
+            raise InputError(f"coarse model: has {found} classes, data.classes has {self.classes}; train it again")
+        return list(probabilities)
+
+    def _plan(self, row: ImageRow, image: Image, probabilities: NDArray[np.float32] | None) -> Target | NoMask:
+        if probabilities is None:
+            return NoMask(OUT_OF_MEMORY)
+        prompts: list[Prompt] = []
+        if self.labeler.requires_prompts:
+            if not np.isfinite(probabilities).all():
+                return NoMask("the coarse model gave probabilities that are not finite")
+            size = image.shape[0], image.shape[1]
+            prompts = prompts_from_probabilities(probabilities, size, self.prompts, self.bounds, row.image_id)
+            if not prompts:
+                return NoMask("no prompt")
+        return Target(row.image_id, row.image_sha256, row.group_id, image, tuple(prompts), self.prompts.rounds)
+
+    def _made_by(self, row: ImageRow, target: Target, made: Made) -> dict[str, Any]:
+        made_by: dict[str, Any] = {"version": __version__, **self.labeler.provenance(row.image_id)}
+        if target.prompts:
+            made_by |= {"coarse": self.coarse.digest, "prompts": [prompt.to_json() for prompt in target.prompts]}
+        measured = {"score": made.score, "agreement": made.agreement}
+        return made_by | {name: round(value, 4) for name, value in measured.items() if value is not None}
+
+    def _missing(self, coarse: bytes | None, reason: str) -> Label:
+        labeler = {"labeler": self.labeler.name, "labeler_digest": self.labeler.digest}
+        return Label(coarse, None, {"version": __version__, **labeler, "missing": reason})

@@ -1,0 +1,165 @@
+"""Fitting a labeler to gold, cross-fitted over folds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from medweave.config import Labeling, Prompts
+from medweave.errors import InputError
+from medweave.labeling import adaptation
+from medweave.labeling.compact.model import build_compact
+from medweave.labeling.crop import CropLabeler, training
+from medweave.labeling.ellipse import EllipseLabeler
+from medweave.labeling.fitted import CrossFitted, FittedCard, FittedLabeler, labeler_for
+from medweave.labeling.fitting import exams_on, fit_labeler, fit_to_gold, mean_exam_dice
+from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
+from medweave.labeling.labelers import NoMask, Target
+from medweave.labeling.prompts import bounds_from_masks
+from medweave.labeling.sam import SamLabeler
+
+FOLDS = {f"g{number}": number % 2 for number in range(4)}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def gold_images(round_ones=False):
+    """Four images of one bright ellipse or rectangle each."""
+    images = []
+    for number in range(4):
+        image, mask = np.full((64, 96, 3), 40, np.uint8), np.zeros((64, 96), np.uint8)
+        x, y, width, height = 10 + 8 * number, 8 + 3 * number, 40, 30
+        mask[y : y + height, x : x + width] = 1
+        if round_ones:
+            rows, columns = np.mgrid[:64, :96] + 0.5
+            mask = (np.hypot((columns - x - 20) / 20, (rows - y - 15) / 15) < 1).astype(np.uint8)
+        image[mask == 1] = 200
+        images.append(GoldImage(Target(f"i{number}", f"sha{number}", f"g{number}", image), mask))
+    return images
+
+
+def gold_set(errors=BoxErrors(0.0, 0.05), **options):  # noqa: B008
+    return GoldSet(gold_images(**options), FOLDS, 1, errors, "box", 7)
+
+
+def small_sam():
+    torch.manual_seed(0)
+    return SamLabeler(build_compact(64), "compact", "compact", "digest", "cpu", "fp32")
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    monkeypatch.setattr(training, "Recipe", lambda: RECIPE)
+    few = adaptation.Recipe(views=1, alternatives=2, batch=2, snapshots=(2, 12), learning_rate=3e-3, warm_up=2, ema=0.5)
+    monkeypatch.setattr(adaptation, "RECIPES", {"compact": few})
+
+
+RECIPE = training.Recipe(steps=2, batch=2)
+
+
+def test_each_fold_is_trained_without_it(few_steps, tmp_path, monkeypatch):
+    taught = {}
+    train = training.train_crop
+
+    def watched(images, *args):
+        taught[args[-1]] = [image.target.image_id for image in images]
+        return train(images, *args)
+
+    monkeypatch.setattr("medweave.labeling.crop.train_crop", watched)
+    fitted = fit_to_gold(CropLabeler(1, "cpu", "fp32"), gold_set(), Labeling(labeler="crop"), tmp_path)
+    assert taught == {
+        "crop fold-0": ["i1", "i3"],
+        "crop fold-1": ["i0", "i2"],
+        "crop all": ["i0", "i1", "i2", "i3"],
+    }
+    assert fitted.card.members == {"i0": "fold-0", "i1": "fold-1", "i2": "fold-0", "i3": "fold-1"}
+    assert set(fitted.weights) == {"fold-0", "fold-1", "all"}
+    assert set(fitted.card.dice) == {"ellipse", "after"}
+    assert isinstance(labeler_for(fitted, CropLabeler(1, "cpu")), CrossFitted)
+
+    taught.clear()
+    (tmp_path / "all.safetensors").unlink()
+    again = fit_to_gold(CropLabeler(1, "cpu", "fp32"), gold_set(), Labeling(labeler="crop"), tmp_path)
+    assert set(taught) == {"crop all"}  # the folds that were finished are kept
+    assert again.digest == fitted.digest
+
+
+def test_an_adaptation_that_is_better_is_kept(few_steps, tmp_path):
+    labeler = small_sam()
+    fitted = fit_to_gold(labeler, gold_set(), Labeling(labeler="compact", adapt=True), tmp_path)
+    card = fitted.card
+    assert card.dice["after"] > card.dice["before"]
+    assert card.dice["after"] == max(card.training["dice_by_steps"].values())
+    assert card.dropped == ""
+    assert set(fitted.weights) == {"fold-0", "fold-1", "all"}
+    made = labeler_for(fitted, labeler)
+    assert made.name == "compact+adapted"
+    assert made.provenance("i1")["member"] == "fold-1"
+
+
+def test_an_adaptation_that_is_no_better_is_dropped(few_steps, tmp_path, monkeypatch, capsys):
+    labeler = small_sam()
+    same = labeler.decoder_state()
+    monkeypatch.setattr(adaptation, "fine_tune", lambda _l, _ls, steps, *_: dict.fromkeys(steps, same))
+    fitted = fit_to_gold(labeler, gold_set(), Labeling(labeler="compact", adapt=True), tmp_path)
+    assert not fitted.weights
+    assert labeler_for(fitted, labeler) is labeler
+    assert fitted.card.dice["after"] == fitted.card.dice["before"]
+    assert fitted.card.dropped.count(f"{fitted.card.dice['before']:.3f}") == 2
+    assert "dropped" in capsys.readouterr().err
+
+
+def test_others_learn_nothing(tmp_path):
+    fitted = fit_to_gold(EllipseLabeler(1), gold_set(), Labeling(labeler="ellipse"), tmp_path)
+    assert fitted == FittedLabeler(FittedCard("ellipse", "", Prompts()))
+    with pytest.raises(InputError, match="no decoder"):
+        fit_to_gold(EllipseLabeler(1), gold_set(), Labeling(labeler="ellipse", adapt=True), tmp_path)
+
+
+def test_gold_without_an_object_cannot_teach(tmp_path):
+    blank = [replace(image, mask=np.zeros_like(image.mask)) for image in gold_images()]
+    with pytest.raises(InputError, match="no object"):
+        fit_to_gold(CropLabeler(1, "cpu"), GoldSet(blank, FOLDS, 1), Labeling(labeler="crop"), tmp_path)
+
+
+def test_exams_are_every_gold_image_with_errors_of_the_boxes():
+    exams = exams_on(gold_set())
+    assert [(exam.target.image_id, exam.fold) for exam in exams] == [
+        (f"i{number}", number % 2) for number in range(4) for _ in range(2)
+    ]
+    assert len({exam.target.prompts for exam in exams}) == 8
+    right = exams_on(gold_set(BoxErrors(0.0, 0.0)))
+    assert right[2].target.prompts[0].box == (18, 11, 58, 41)
+
+
+def test_dice_of_exams():
+    exams = exams_on(gold_set(BoxErrors(0.0, 0.0), round_ones=True))
+    made = EllipseLabeler(1).segment([exam.target for exam in exams])
+    assert mean_exam_dice(exams, made) > 0.99
+    assert mean_exam_dice(exams, [*made[:4], *[NoMask("nothing")] * 4]) == pytest.approx(0.5, abs=0.005)
+
+
+def test_errors_and_prompts_come_from_the_coarse_model(few_steps, tmp_path):
+    images = gold_images(round_ones=True)
+    coarse = [image.mask[None].astype(np.float32) for image in images]
+    bounds = bounds_from_masks([image.mask for image in images], 1, 0.5)
+
+    def fit(name, labeler, prompts):
+        settings = Labeling(labeler=name, prompts=prompts)
+        return fit_labeler(labeler, images, coarse, FOLDS, bounds, settings, 7, tmp_path / name)
+
+    (tmp_path / "crop").mkdir()
+    crop = fit("crop", CropLabeler(1, "cpu", "fp32"), Prompts(margin=0.1, jitters=0))
+    # boxes of the true masks, 10 % larger on every side: a pixel's rounding apart
+    assert crop.card.training["errors"] == {"bias": pytest.approx(0.1, abs=0.01), "spread": 0.05}
+    ellipse = fit("ellipse", EllipseLabeler(1), Prompts(auto=True, jitters=0))
+    offered = {one["margin"] for one in ellipse.card.prompt_dice}
+    assert ellipse.card.prompts.margin == min(offered) < max(offered)  # as the boxes are right
+    assert not ellipse.card.prompts.auto
