@@ -2,6 +2,7 @@ import json
 import os
 import resource
 import struct
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -84,20 +85,26 @@ def test_a_folder_that_cannot_be_written_is_said_once(tmp_path, capsys):
     assert capsys.readouterr().err.count("image embeddings are not kept any more") == 1
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
-    """Files of this process may have 100 bytes: writing more fails half-way, as on a full disk."""
+    """Files of this process may have 100 bytes: writing more fails half-way, as on a full disk.
+
+    Only while the code under test writes: pytest's own report may go to a file.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_is_said_once_and_leaves_nothing(tmp_path, capsys, no_room):
+def test_a_full_disk_is_said_once_and_leaves_nothing(tmp_path, capsys):
     cache = EmbeddingCache(tmp_path)
-    for name in range(3):
-        cache.put((name,), features())
-        assert cache.get((name,)) is None
+    with no_room():
+        for name in range(3):
+            cache.put((name,), features())
+            assert cache.get((name,)) is None
     assert capsys.readouterr().err.count("image embeddings are not kept any more") == 1
     assert list(tmp_path.iterdir()) == []
 
