@@ -93,10 +93,8 @@ def _is_gold(table: ImageTable) -> bool:
 def _say_missing(labelled: ImageTable, gold: bool) -> None:
     made_by = (row.made_by for shard in labelled.shards(["made_by"]) for row in shard)
     reasons = Counter(how["missing"] for how in made_by if "missing" in how)
-    more = "; …" if len(reasons) > 3 else ""
-    if reasons and gold:
-        shown = "; ".join(f"{reason} for {count} gold images" for reason, count in reasons.most_common(3))
-        progress.say(f"  label: {shown}{more}: these labels cannot be checked against gold")
-    elif reasons:
+    if reasons:
+        what = "gold images get no weak label to compare with" if gold else "images get no label"
         shown = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
-        progress.say(f"  label: {reasons.total()} of {len(labelled)} images get no label: {shown}{more}")
+        more = "; …" if len(reasons) > 3 else ""
+        progress.say(f"  label: {reasons.total()} of {len(labelled)} {what}: {shown}{more}")

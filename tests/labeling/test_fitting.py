@@ -12,7 +12,7 @@ from medweave.labeling import adaptation
 from medweave.labeling.compact.model import build_compact
 from medweave.labeling.crop import CropLabeler, training
 from medweave.labeling.ellipse import EllipseLabeler
-from medweave.labeling.fitted import CrossFitted, FittedCard, FittedLabeler, labeler_for
+from medweave.labeling.fitted import CrossFitted, FittedCard, labeler_for
 from medweave.labeling.fitting import exams_on, fit_labeler, fit_to_gold, mean_exam_dice
 from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
 from medweave.labeling.labelers import NoMask, Target
@@ -118,7 +118,7 @@ def test_an_adaptation_that_is_no_better_is_dropped(few_steps, tmp_path, monkeyp
 
 def test_others_learn_nothing(tmp_path):
     fitted = fit_to_gold(EllipseLabeler(1), gold_set(), Labeling(labeler="ellipse"), tmp_path)
-    assert fitted == FittedLabeler(FittedCard("ellipse", "", Prompts()))
+    assert (fitted.card, fitted.weights) == (FittedCard("ellipse", "", Prompts()), {})
     with pytest.raises(InputError, match="no decoder"):
         fit_to_gold(EllipseLabeler(1), gold_set(), Labeling(labeler="ellipse", adapt=True), tmp_path)
 
