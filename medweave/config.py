@@ -118,11 +118,26 @@ class Augmentation(Section):
     flip_vertical: bool = False
 
 
+class Consistency(Section):
+    """What images without a trusted label teach: the network agrees with its own moving average on disturbed views.
+
+    `weight` against the labels (0: not at all), reached over the share `ramp` of the steps; only what the average gives
+    at least the probability `confidence` counts; in the share `cutmix` of the images a part comes from another one.
+    """
+
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.9
+    ramp: Share = 0.3
+    cutmix: Share = 0.5
+
+
 class Segmentation(Section):
     """One recipe for the coarse, the baseline and the final model.
 
     The coarse model has a member a fold, each of `coarse_steps`; baseline and final have `members` networks of
     `final_steps` whose probabilities are averaged. `decoder_channels` are those of the U-Nets, from deep to shallow.
+    Where there are images without an expert's label they are the share 1 - `gold_share` of each batch; the loss on
+    their labels, which may be wrong, is generalised cross-entropy of exponent `noise` (0: cross-entropy).
     """
 
     architecture: Literal["Unet", "UnetPlusPlus", "FPN", "MAnet", "Linknet", "DeepLabV3Plus", "PAN", "Segformer"] = (
@@ -145,6 +160,8 @@ class Segmentation(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     flip_at_test: bool = True
+    noise: Share = 0.7
+    consistency: Consistency = Consistency()
     augmentation: Augmentation = Augmentation()
 
 
@@ -171,7 +188,8 @@ class Labeling(Section):
 
     `imported` is a folder of masks (looked up under `data.root`, then from the working directory). `checkpoint` and
     `model_type` are the weights of `sam` and `medsam`, whose image encoder `compile` hands to torch.compile. With
-    `adapt` a model of SAM's kind is fine-tuned on gold, and kept if that is better by cross-validation.
+    `adapt` a model of SAM's kind is fine-tuned on gold, and kept if that is better by cross-validation. With several
+    `rounds` the coarse model is trained again, on gold and on the labels of the round before, to prompt the next.
     """
 
     labeler: str = "compact"
@@ -180,6 +198,7 @@ class Labeling(Section):
     model_type: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
     compile: bool = False
     adapt: bool = False
+    rounds: Annotated[int, Field(ge=1, le=5)] = 1
     prompts: Prompts = Prompts()
 
     @field_validator("prompts", mode="before")
@@ -199,10 +218,14 @@ class Quality(Section):
 
 
 class Evaluation(Section):
-    """Bootstrap resamples, and the surface Dice's tolerance in pixels of the image itself."""
+    """Bootstrap resamples, and the surface Dice's tolerance in pixels of the image itself.
+
+    With `ablation` the final training is repeated without one of its parts at a time, to say what each is worth.
+    """
 
     resamples: Annotated[int, Field(ge=100)] = 2000
     surface_tolerance: Annotated[float, Field(gt=0.0)] = 3.0
+    ablation: bool = False
 
 
 class Promotion(Section):

@@ -1,9 +1,13 @@
 """From a handful of gold labels and many unlabeled images to a model fit to be promoted."""
 
+from typing import Any
+
 from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from medweave.config import Settings
+from medweave.data.table import LabelSource
+from steps.ablate import ablate
 from steps.check_labels import check_labels
 from steps.evaluate import evaluate
 from steps.fit_labeler import fit_labeler
@@ -22,7 +26,10 @@ from steps.validate import validate
 
 @pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
 def training(settings: Settings) -> None:
-    """Ingest, validate, synthesize, train coarse, fit the labeler, label, check, train, evaluate, register, promote."""
+    """Ingest, validate, synthesize, train coarse, fit the labeler, label, check, train, evaluate, register, promote.
+
+    The coarse model of a later round of labelling learns from the labels of the round before.
+    """
     gold, unlabeled, test, inventory = ingest(settings.only("data", "compute"))
     validation, _ = validate(inventory, settings.only("data", "validation"))
     labeler = require_ready(
@@ -31,22 +38,32 @@ def training(settings: Settings) -> None:
 
     synthetic = synthesize(gold, unlabeled, settings.only("data", "synthesis"), after="require_ready")
     recipe = settings.only("data", "segmentation", "compute")
-    coarse = train_coarse(gold, recipe, after="require_ready")
-
     labeling = settings.only("data", "labeling", "quality", "compute")
-    fitted = fit_labeler(gold, coarse, labeler, labeling)
-    gold_weak = label(gold, gold, coarse, labeler, fitted, "weak", labeling, id="label_gold")
-    weak = label(unlabeled, gold, coarse, labeler, fitted, "weak", labeling, id="label_unlabeled")
-    made = label(synthetic, gold, coarse, labeler, fitted, "synthetic", labeling, id="label_synthetic")
-    weak, made, measured_gold, drifted, _ = check_labels(gold, gold_weak, weak, made, settings.only("data", "quality"))
+    labelled: list[tuple[str, Any, LabelSource]]
+    labelled = [("gold", gold, "weak"), ("unlabeled", unlabeled, "weak"), ("synthetic", synthetic, "synthetic")]
+    weak = unlabeled
+    for left in reversed(range(settings.labeling.rounds)):
+        at = f"_round_{settings.labeling.rounds - left}" if left else ""
+        coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after="require_ready")
+        fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
+        of_gold, of_unlabeled, of_synthetic = (
+            label(images, gold, coarse, labeler, fitted, source, labeling, id=f"label_{name}{at}")
+            for name, images, source in labelled
+        )
+        weak, made, measured_gold, drifted, _ = check_labels(
+            gold, of_gold, of_unlabeled, of_synthetic, settings.only("data", "quality"), id=f"check_labels{at}"
+        )
 
     baseline = train_baseline(gold, coarse, recipe)
     final = train_final(gold, weak, made, coarse, recipe)
     on_baseline, on_final = evaluate(test, baseline, final, settings.only("data", "evaluation", "compute"))
+    ablation = ablate(
+        gold, weak, made, test, coarse, on_final, settings.only("data", "segmentation", "evaluation", "compute")
+    )
 
     version = register(gold, weak, made, test, coarse, baseline, final, on_baseline, on_final, settings)
     promotion = promote(version, test, on_baseline, on_final, settings)
     report(
         inventory, validation, measured_gold, unlabeled, weak, made, test, drifted,
-        coarse, fitted, baseline, final, on_baseline, on_final, version, promotion, settings,
+        coarse, fitted, baseline, final, on_baseline, on_final, ablation, version, promotion, settings,
     )  # fmt: skip

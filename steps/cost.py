@@ -12,12 +12,12 @@ from zenml.enums import ExecutionStatus
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
-LABEL_STEPS = ("label_gold", "label_unlabeled", "label_synthetic")
+LABEL_STEPS = "label_"
 
 
 def label_seconds(run: PipelineRunResponse) -> float:
     """Seconds that labelling took in this run; reused steps took none."""
-    steps = [run.steps[name] for name in LABEL_STEPS if name in run.steps]
+    steps = [step for name, step in run.steps.items() if name.startswith(LABEL_STEPS)]
     return sum(
         (step.end_time - step.start_time).total_seconds()
         for step in steps

@@ -41,6 +41,7 @@ def report(
     final: Segmenter,
     on_baseline: Evaluation,
     on_final: Evaluation,
+    ablation: list[dict[str, Any]],
     version: dict[str, Any],
     promotion: dict[str, Any],
     settings: Settings,
@@ -110,6 +111,7 @@ def report(
             per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
             learned=fitted.card.told(),
+            ablation=ablation,
         )
     )
     _log_page(settings, version["mlflow_run_id"], {"report.html": page})

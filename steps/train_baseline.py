@@ -7,7 +7,7 @@ from zenml import step
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.home import work_folder
-from medweave.segmentation import Segmenter, train_on
+from medweave.segmentation import Segmenter, build_training_set, train_on
 from steps.caching import SEGMENTATION
 
 
@@ -15,4 +15,5 @@ from steps.caching import SEGMENTATION
 def train_baseline(gold: ImageTable, coarse: Segmenter, settings: Settings) -> Annotated[Segmenter, "baseline"]:
     """The final model's recipe and steps, with gold labels only."""
     with work_folder("baseline", coarse.digest, gold.digest, settings.model_dump(mode="json")) as work:
-        return train_on([gold], coarse.card, settings, "baseline", work)
+        data = build_training_set([gold], [], settings, work / "data")
+        return train_on(data, coarse.card, settings, "baseline", work)

@@ -13,10 +13,12 @@ from steps.caching import SEGMENTATION
 
 
 @step(cache_policy=SEGMENTATION)
-def train_coarse(gold: ImageTable, settings: Settings) -> Annotated[Segmenter, "coarse"]:
-    """One member a fold; the card says which member never saw which group, and where to stop."""
-    recipe = settings.segmentation
-    classes, max_pixels = settings.data.classes, settings.data.max_pixels
-    with work_folder("coarse", gold.digest, settings.model_dump(mode="json")) as work:
-        data = build_training_set([gold], recipe.image_size, len(classes), max_pixels, work / "data")
-        return train_folds(data, classes, recipe, settings.compute, settings.seed, work)
+def train_coarse(gold: ImageTable, others: ImageTable, settings: Settings) -> Annotated[Segmenter, "coarse"]:
+    """One member a fold; the card says which member never saw which group, and where to stop.
+
+    `others` are the unlabeled images, with the labels of an earlier round if there was one. Those come of models that
+    saw all of gold, so that what is then measured out of fold is a little optimistic.
+    """
+    with work_folder("coarse", gold.digest, others.digest, settings.model_dump(mode="json")) as work:
+        data = build_training_set([gold, others], [], settings, work / "data")
+        return train_folds(data, settings.data.classes, settings.segmentation, settings.compute, settings.seed, work)

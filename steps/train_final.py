@@ -7,7 +7,7 @@ from zenml import step
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.home import work_folder
-from medweave.segmentation import Segmenter, train_on
+from medweave.segmentation import Segmenter, build_training_set, train_on
 from steps.caching import SEGMENTATION
 
 
@@ -19,4 +19,5 @@ def train_final(
     with work_folder(
         "final", coarse.digest, gold.digest, weak.digest, synthetic.digest, settings.model_dump(mode="json")
     ) as work:
-        return train_on([gold, weak, synthetic], coarse.card, settings, "final", work)
+        data = build_training_set([gold, weak], [synthetic], settings, work / "data")
+        return train_on(data, coarse.card, settings, "final", work)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from medweave.bench.data import MAX_PIXELS, GoldFolder
-from medweave.config import Compute, Prompts, Quality, Segmentation
+from medweave.config import Compute, Data, Prompts, Quality, Segmentation, Settings
 from medweave.data.table import ImageRow, MaskRef, write_table
 from medweave.home import home, work_folder
 from medweave.labeling import Prompt, bounds_from_masks, prompts_from_probabilities
@@ -54,7 +54,12 @@ def _trained_prompts(
     ]
     with work_folder("bench", key) as work:
         table = write_table(work / "gold", rows)
-        data = build_training_set([table], recipe.image_size, gold.classes, MAX_PIXELS, work / "data")
+        data = build_training_set(
+            [table],
+            [],
+            Settings(task="bench", data=Data(classes=names, max_pixels=MAX_PIXELS), segmentation=recipe),
+            work / "data",
+        )
         coarse = train_coarse(data, names, recipe, Compute(), seed, work)
     bounds = bounds_from_masks((image.mask for image in gold), gold.classes, Quality().slack)
     prompts = {}

@@ -37,7 +37,8 @@ class ReportContent:
     features' values and `drifted` to the names of those that differ from gold. `predicted_dice` is (value, decision) of
     each made label; `calibrated` says whether it was learnt on gold images. `per_image` has (image_id, gold-only Dice,
     final Dice) of each test image. `curves` maps a name whose last word is the quantity, such as `final loss`, to
-    (step, value). `learned` says in words what gold taught the labeler.
+    (step, value). `learned` says in words what gold taught the labeler. `ablation` has `name`, `dice` and `difference`
+    (to the final model) of trainings without one part, both as in the summary.
     """
 
     summary: Mapping[str, Any]
@@ -57,3 +58,4 @@ class ReportContent:
     per_image: Sequence[tuple[str, float, float]]
     curves: Mapping[str, Sequence[tuple[int, float]]]
     learned: str = ""
+    ablation: Sequence[Mapping[str, Any]] = ()

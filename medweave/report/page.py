@@ -153,6 +153,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "final": estimate(final.get("dice")),
         "difference": estimate(_at(content.summary, "delta", "dice")),
         "metrics": list(_metric_rows(base, final)),
+        "ablation": [(part["name"], estimate(part["dice"]), estimate(part["difference"])) for part in content.ablation],
         "labels": labels,
         "examples": examples,
         "label_examples": [example for group in examples.values() for example in group],

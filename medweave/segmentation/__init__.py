@@ -1,5 +1,6 @@
 """Networks, their training and prediction, and how good they are."""
 
+from medweave.segmentation.ablation import ablate
 from medweave.segmentation.bootstrap import Interval
 from medweave.segmentation.cross_validation import train_coarse
 from medweave.segmentation.evaluation import Evaluation, ImageScore
@@ -14,6 +15,7 @@ __all__ = [
     "Interval",
     "OutOfFold",
     "Segmenter",
+    "ablate",
     "build_training_set",
     "evaluate_segmenter",
     "train_coarse",

@@ -20,13 +20,16 @@ FIRST_SNAPSHOT = 0.4
 
 
 def train_coarse(
-    gold: TrainingSet, classes: tuple[str, ...], settings: Segmentation, compute: Compute, seed: int, work: Path
+    data: TrainingSet, classes: tuple[str, ...], settings: Segmentation, compute: Compute, seed: int, work: Path
 ) -> Segmenter:
-    """Train one member a fold and choose the number of steps by the mean out-of-fold Dice.
+    """Train one member a fold of gold and choose the number of steps by the mean out-of-fold Dice.
+
+    Images of `data` that are not gold take part in every fold but those whose group is held out.
 
     The card's `training` has `folds` (group id to the member that never saw it), the out-of-fold Dice over steps,
     and `stop_share`, the chosen part of the planned steps.
     """
+    gold = data.subset(np.flatnonzero(data.gold))
     groups = [row.group_id for row in gold.rows]
     folds = group_folds(groups, settings.folds, seed)
     steps = snapshots(settings.coarse_steps, settings.evaluations)
@@ -35,10 +38,9 @@ def train_coarse(
     trained, scores = [], np.zeros((len(gold), len(steps)))
     for fold in range(settings.folds):
         plan = Plan(f"coarse fold {fold + 1}/{settings.folds}", settings.coarse_steps, steps, seed + fold)
-        result = train(
-            architecture, gold.subset(np.flatnonzero(folds != fold)), settings, compute, plan, work / f"fold-{fold}"
-        )
         held_out = np.flatnonzero(folds == fold)
+        seen = data.without({groups[index] for index in held_out})
+        result = train(architecture, seen, settings, compute, plan, work / f"fold-{fold}")
         card = Card(architecture, classes, settings.image_size, result.encoder_weights, most, flips)
         for column, step in enumerate(steps):
             member = Segmenter(card, [result.networks[step]], compute)

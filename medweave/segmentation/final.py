@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from medweave.config import Settings
-from medweave.data import ImageTable
 from medweave.segmentation.networks import architecture_of
 from medweave.segmentation.postprocessing import most_components
 from medweave.segmentation.segmenter import Card, Segmenter, flips_of
 from medweave.segmentation.training import Plan, train
-from medweave.segmentation.training_set import build_training_set
+from medweave.segmentation.training_set import TrainingSet
 
 
-def train_on(tables: Sequence[ImageTable], coarse: Card, settings: Settings, name: str, work: Path) -> Segmenter:
-    """Train on the gold and the accepted labels of these tables: `members` networks that differ in their seeds.
+def train_on(data: TrainingSet, coarse: Card, settings: Settings, name: str, work: Path) -> Segmenter:
+    """Train `members` networks that differ in their seeds.
 
     The learning rate falls over `final_steps`; training stops at the share of them that the coarse model's
     cross-validation chose, the same for every model of a run.
     """
     recipe, classes = settings.segmentation, settings.data.classes
-    data = build_training_set(tables, recipe.image_size, len(classes), settings.data.max_pixels, work / "data")
     stop = max(1, round(coarse.training["stop_share"] * recipe.final_steps))
     architecture = architecture_of(recipe, len(classes))
     names = [f"{name} {member + 1}/{recipe.members}" for member in range(recipe.members)]
@@ -40,7 +37,11 @@ def train_on(tables: Sequence[ImageTable], coarse: Card, settings: Settings, nam
         "seed": settings.seed,
         "planned_steps": recipe.final_steps,
         "steps": stop,
-        "images": {"gold": int(data.gold.sum()), "other": int((~data.gold).sum())},
+        "images": {
+            "gold": int(data.gold.sum()),
+            "labelled": int((~data.gold & (data.weights > 0)).sum()),
+            "unlabelled": int((data.weights == 0).sum()),
+        },
         "losses": {f"{member} loss": result.losses for member, result in zip(names, trained, strict=True)},
     }
     encoder_weights, most = trained[0].encoder_weights, most_components(data.masks[data.gold], len(classes))

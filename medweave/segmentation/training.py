@@ -13,6 +13,8 @@ from medweave.compute import autocast, device
 from medweave.config import Compute, Segmentation
 from medweave.errors import RunError
 from medweave.segmentation.augmentation import Augmenter
+from medweave.segmentation.consistency import Views, consistency_loss, cutmix, ramp, teach
+from medweave.segmentation.losses import label_loss
 from medweave.segmentation.networks import Architecture, build_network, pretrained_or_random
 from medweave.segmentation.preprocessing import normalise
 from medweave.segmentation.segmenter import foreground
@@ -64,13 +66,15 @@ def train(
 ) -> Trained:
     """Train a network; a killed training resumes from `work` and ends with the same weights.
 
-    Each step's randomness comes from (seed, step) alone. Raises RunError when the loss is no longer finite.
+    Images without a trusted label are drawn if the settings learn from them (`consistency`). Each step's randomness
+    comes from (seed, step) alone. Raises RunError when the loss is no longer finite.
     """
     import torch
 
-    where = device(compute)
+    if not settings.consistency.weight:
+        data = data.labelled()
     work.mkdir(parents=True, exist_ok=True)
-    state = _start(architecture, settings, plan, where)
+    state = _start(architecture, settings, plan, device(compute))
     _resume(state, work)
     augment = Augmenter(settings.augmentation)
     last = plan.snapshots[-1]
@@ -80,10 +84,7 @@ def train(
                 settings.batch_size, settings.gold_share, np.random.default_rng([plan.seed, state.step])
             )
             torch.manual_seed(int(np.random.SeedSequence([plan.seed, state.step]).generate_state(1)[0]))
-            images, masks = augment(
-                torch.from_numpy(data.images[indices]).permute(0, 3, 1, 2), torch.from_numpy(data.masks[indices])
-            )
-            loss = _step(state, images, masks, torch.from_numpy(data.weights[indices]), settings, compute, where)
+            loss = _step(state, data.subset(indices), augment, settings, compute, plan.steps)
             if not np.isfinite(loss):
                 raise RunError(
                     f"{plan.name}: the loss is not finite at step {state.step}; lower segmentation.learning_rate"
@@ -98,25 +99,6 @@ def train(
             shown.advance(note=f"loss {loss:.3f}")
     networks = {step: _load_snapshot(architecture, _snapshot(work, step)) for step in plan.snapshots}
     return Trained(networks, state.losses, state.encoder_weights)
-
-
-def segmentation_loss(logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted mean over images of cross-entropy + (1 - soft Dice averaged over classes).
-
-    `logits` BxCxSxS of the foreground classes, `masks` BxSxS int class maps, `weights` B. Soft Dice as in Milletari
-    et al. 2016 (V-Net) with linear denominators; a class that an image lacks has a Dice loss only through what is
-    predicted of it.
-    """
-    import torch
-    from monai.losses.dice import DiceLoss
-    from torch.nn import functional
-
-    full = torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)
-    entropy = functional.cross_entropy(full, masks.long(), reduction="none").mean(dim=(1, 2))
-    truth = functional.one_hot(masks.long(), full.shape[1]).permute(0, 3, 1, 2).to(full.dtype)
-    dice = DiceLoss(reduction="none")(foreground(logits), truth[:, 1:]).mean(dim=(1, 2, 3))
-    loss: torch.Tensor = (weights * (entropy + dice)).sum() / weights.sum().clamp_min(1e-6)
-    return loss
 
 
 def _start(architecture: Architecture, settings: Segmentation, plan: Plan, where: torch.device) -> _State:
@@ -142,21 +124,28 @@ def _start(architecture: Architecture, settings: Segmentation, plan: Plan, where
 
 
 def _step(
-    state: _State,
-    images: torch.Tensor,
-    masks: torch.Tensor,
-    weights: torch.Tensor,
-    settings: Segmentation,
-    compute: Compute,
-    where: torch.device,
+    state: _State, batch: TrainingSet, augment: Augmenter, settings: Segmentation, compute: Compute, steps: int
 ) -> float:
     import torch
 
+    where = device(compute)
+    expert = torch.from_numpy(batch.gold)
+    images, masks = augment.move(torch.from_numpy(batch.images).permute(0, 3, 1, 2), torch.from_numpy(batch.masks))
+    trust = torch.from_numpy(batch.weights)[:, None, None].expand(masks.shape)
+    others = _others(state, images[~expert], masks[~expert], trust[~expert], augment, settings, compute)
     state.network.train()
-    inputs = normalise(images.to(where)).contiguous(memory_format=torch.channels_last)
     with autocast(compute):
-        logits = state.network(inputs)
-    loss = segmentation_loss(logits.float(), masks.to(where), weights.to(where))
+        logits = state.network(_inputs(torch.cat([augment.light(images[expert]), others.images]), where)).float()
+    known, unknown = logits.split([int(expert.sum()), len(others.images)])
+    labelled = label_loss(known, masks[expert].to(where), trust[expert].to(where)).sum()
+    total = trust[expert, 0, 0].sum()
+    if len(unknown):
+        labelled = labelled + label_loss(unknown, others.masks, others.trust, settings.noise).sum()
+        total = total + others.trust.mean(dim=(1, 2)).sum().cpu()
+    loss = labelled / total.clamp_min(1e-6)
+    if len(unknown) and settings.consistency.weight:
+        taught = settings.consistency.weight * ramp(state.step, steps, settings.consistency.ramp)
+        loss = loss + taught * consistency_loss(unknown, others)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
@@ -164,6 +153,36 @@ def _step(
     state.schedule.step()
     state.average.update_parameters(state.network)
     return float(loss.detach())
+
+
+def _others(
+    state: _State,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    trust: torch.Tensor,
+    augment: Augmenter,
+    settings: Segmentation,
+    compute: Compute,
+) -> Views:
+    """Disturbed views of the images without an expert's label, with what the teacher saw on the plain ones."""
+    import torch
+
+    where = device(compute)
+    if len(images) and settings.consistency.weight:
+        state.average.eval()
+        with torch.no_grad(), autocast(compute):
+            seen = foreground(state.average(_inputs(images, where)).float())
+        taught, sure = teach(seen, settings.consistency.confidence)
+    else:
+        taught, sure = torch.zeros_like(masks, device=where).long(), torch.zeros(masks.shape, device=where)
+    views = Views(augment.disturb(images), masks.to(where), trust.to(where), taught, sure)
+    return cutmix(views, settings.consistency.cutmix) if len(images) > 1 else views
+
+
+def _inputs(images: torch.Tensor, where: torch.device) -> torch.Tensor:
+    import torch
+
+    return normalise(images.to(where)).contiguous(memory_format=torch.channels_last)
 
 
 def _snapshot(work: Path, step: int) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import read_mask
@@ -17,44 +18,60 @@ from medweave.segmentation.preprocessing import resize_image, resize_mask
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """`images` NxSxSx3 uint8 and `masks` NxSxS uint8 (memory-mapped), `weights` N float32, `gold` N bool."""
+    """`images` NxSxSx3 uint8 and `masks` NxSxS uint8 (memory-mapped), `weights` N float32, `gold` and `drawn` N bool.
+
+    A label of weight 0 is not learned from. Only `drawn` images are trained on.
+    """
 
     images: np.ndarray
     masks: np.ndarray
     weights: np.ndarray
     gold: np.ndarray
+    drawn: np.ndarray
     rows: tuple[ImageRow, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def subset(self, chosen: np.ndarray) -> TrainingSet:
-        """The images at the chosen indices."""
+        """A copy of the images at the chosen indices."""
         return replace(
             self,
             images=self.images[chosen],
             masks=self.masks[chosen],
             weights=self.weights[chosen],
             gold=self.gold[chosen],
+            drawn=self.drawn[chosen],
             rows=tuple(self.rows[index] for index in chosen),
         )
 
+    def without(self, groups: Collection[str]) -> TrainingSet:
+        """The same images, of which those of these groups are not drawn."""
+        return replace(self, drawn=self.drawn & np.array([row.group_id not in groups for row in self.rows]))
+
+    def labelled(self) -> TrainingSet:
+        """The same images, of which those without a trusted label are not drawn."""
+        return replace(self, drawn=self.drawn & (self.weights > 0))
+
     def draw(self, batch_size: int, gold_share: float, rng: np.random.Generator) -> np.ndarray:
         """Indices of one batch: `gold_share` of it gold where there are other labels too, without repeats if it can."""
-        gold, other = np.flatnonzero(self.gold), np.flatnonzero(~self.gold)
+        gold, other = np.flatnonzero(self.gold & self.drawn), np.flatnonzero(~self.gold & self.drawn)
         from_gold = batch_size if not len(other) else 0 if not len(gold) else round(batch_size * gold_share)
         return np.concatenate([_pick(gold, from_gold, rng), _pick(other, batch_size - from_gold, rng)])
 
 
 def build_training_set(
-    tables: Sequence[ImageTable], size: int, classes: int, max_pixels: int, folder: Path
+    real: Sequence[ImageTable], made: Sequence[ImageTable], settings: Settings, folder: Path
 ) -> TrainingSet:
-    """Collect the rows to train on (gold, and accepted weak or synthetic labels) into files in `folder`.
+    """Collect into files in `folder` all `real` images, and of the `made` ones those with a trusted label.
 
-    Raises RunError when there is no label at all.
+    Trusted are gold labels, and weak or synthetic ones that were accepted. Other labels come with a weight of 0, an
+    image without a label with an empty mask. Raises RunError when there is no trusted label at all.
     """
-    chosen = [row for table in tables for row in table if row.label_source == "gold" or row.decision == "accept"]
-    if not chosen:
+    size, classes, max_pixels = settings.segmentation.image_size, len(settings.data.classes), settings.data.max_pixels
+    chosen = [row for table in real for row in table]
+    chosen += [row for table in made for row in table if _is_trusted(row)]
+    if not any(_is_trusted(row) for row in chosen):
         raise RunError("no labels to train on")
     folder.mkdir(parents=True, exist_ok=True)
     shape = (len(chosen), size, size)
@@ -62,15 +79,26 @@ def build_training_set(
     masks = np.memmap(folder / "masks.u8", np.uint8, "w+", shape=shape)
     for index, row in enumerate(chosen):
         images[index] = resize_image(to_rgb8(read_image(row.image_uri, max_pixels)), size)
-        masks[index] = resize_mask(read_mask(row.mask, classes, max_pixels), size)
-    light = tuple(replace(row, coarse=None, mask=replace(row.mask, png=None)) for row in chosen)
+        if row.mask:
+            masks[index] = resize_mask(read_mask(row.mask, classes, max_pixels), size)
     return TrainingSet(
         images,
         masks,
-        np.array([1.0 if row.weight is None else row.weight for row in chosen], np.float32),
+        np.array([_weight(row) for row in chosen], np.float32),
         np.array([row.label_source == "gold" for row in chosen]),
-        light,
+        np.ones(len(chosen), bool),
+        tuple(replace(row, coarse=None, mask=replace(row.mask, png=None)) for row in chosen),
     )
+
+
+def _is_trusted(row: ImageRow) -> bool:
+    return row.label_source == "gold" or row.decision == "accept"
+
+
+def _weight(row: ImageRow) -> float:
+    if not _is_trusted(row):
+        return 0.0
+    return 1.0 if row.weight is None else row.weight
 
 
 def _pick(pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,8 @@ import pytest
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 
+from pipelines.store import artifact
+
 EXPENSIVE = (
     "validate",
     "train_coarse",
@@ -97,6 +99,24 @@ def test_another_labeler_labels_again_but_keeps_the_coarse_model(trained, medwea
     found = statuses(summary)
     assert found["train_coarse"] == found["train_baseline"] == ExecutionStatus.CACHED
     assert found["label_unlabeled"] == ExecutionStatus.COMPLETED
+
+
+def test_a_second_round_prompts_by_a_model_that_learned_from_the_first_ones_labels(trained, medweave, tmp_path):
+    ended = medweave(
+        "run", "--config", trained.config, "--output", tmp_path,
+        "--set", "labeling.rounds=2", "--set", "evaluation.ablation=true",
+    )  # fmt: skip
+    assert ended.status == 0
+    run = Client().get_pipeline_run(json.loads((tmp_path / "summary.json").read_text())["run_id"])
+    first, second = (artifact(run, name, "coarse") for name in ("train_coarse_round_1", "train_coarse"))
+    assert first.digest != second.digest
+    assert (
+        artifact(run, "label_unlabeled_round_1", "labels").digest != artifact(run, "label_unlabeled", "labels").digest
+    )
+    ablation = artifact(run, "ablate", "ablation")
+    assert "without weak labels" in [part["name"] for part in ablation]
+    assert "What each part of the training is worth" in (tmp_path / "report.html").read_text()
+    assert "What each part of the training is worth" not in (trained.output / "report.html").read_text()
 
 
 def test_nothing_is_said_but_progress_and_the_result(medweave, trained, tmp_path):

@@ -250,6 +250,18 @@ def test_page_says_what_gold_taught_the_labeler(html):
     assert "adaptation dropped: Dice 0.801 &amp; less" in html
 
 
+def test_page_shows_what_each_part_of_the_training_is_worth():
+    parts = [
+        {"name": "without <teacher>", "dice": metric(0.7, 0.65, 0.75), "difference": metric(-0.0345, -0.06, -0.01)},
+        {"name": "at full weight", "dice": metric(0.74, 0.7, 0.78), "difference": metric(0.0055, -0.01, 0.02)},
+    ]
+    html = render_report(dataclasses.replace(full(), ablation=parts))
+    assert "without &lt;teacher&gt;" in html
+    for text in ("0.700 (0.650 to 0.750)", "−0.035 (−0.060 to −0.010)", "+0.005 (−0.010 to +0.020)"):
+        assert text in html
+    assert "part of the training" not in render_report(dataclasses.replace(full(), ablation=()))
+
+
 def test_full_page_has_every_section_and_the_contents_link_to_them(html):
     page = Page(html)
     sections = [attributes["id"] for attributes in page.all("section")]

@@ -16,7 +16,9 @@ def make_batch(count: int = 4, size: int = 64) -> tuple[torch.Tensor, torch.Tens
 
 def augment(settings: Augmentation, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(seed)
-    return Augmenter(settings)(*make_batch())
+    augmenter = Augmenter(settings)
+    images, masks = augmenter.move(*make_batch())
+    return augmenter.light(images), masks
 
 
 def test_nothing_to_change_changes_nothing():
@@ -49,3 +51,13 @@ def test_flips_alone_give_the_mask_or_its_mirror():
     mask = make_batch()[1][0]
     assert all(torch.equal(found, mask) or torch.equal(found, mask.flip(1)) for found in masks)
     assert any(torch.equal(found, mask.flip(1)) for found in masks)
+
+
+def test_disturbing_changes_most_images_and_keeps_shape_and_type():
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    disturbed = Augmenter(Augmentation(**STILL)).disturb(images)
+    assert disturbed.shape == images.shape
+    assert disturbed.dtype == torch.uint8
+    assert sum(not torch.equal(one, other) for one, other in zip(images, disturbed, strict=True)) >= 6
+    assert Augmenter(Augmentation()).disturb(images[:0]).shape == (0, 3, 32, 32)

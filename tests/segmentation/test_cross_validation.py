@@ -18,7 +18,7 @@ def test_each_member_judges_only_what_it_never_saw(tmp_path, monkeypatch, recipe
     real_train = cross_validation.train
 
     def recorded(architecture, data, *rest):
-        seen.append({row.group_id for row in data.rows})
+        seen.append({row.group_id for row, drawn in zip(data.rows, data.drawn, strict=True) if drawn})
         return real_train(architecture, data, *rest)
 
     monkeypatch.setattr(cross_validation, "train", recorded)

@@ -1,16 +1,17 @@
 """The training loop: the loss by hand, resuming after a kill, and what must stop it."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from medweave.config import Consistency
 from medweave.errors import InputError, RunError
 from medweave.segmentation import training
 from medweave.segmentation.networks import Architecture, architecture_of, build_network, pretrained_or_random
-from medweave.segmentation.training import Plan, segmentation_loss, train
+from medweave.segmentation.training import Plan, train
+from tests.segmentation.conftest import make_discs
 
 PLAN = Plan("test", 6, (3, 6), seed=5)
 
@@ -18,30 +19,6 @@ PLAN = Plan("test", 6, (3, 6), seed=5)
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
-
-
-def test_loss_of_an_undecided_network_by_hand():
-    # p = 1/2 everywhere: cross-entropy is ln 2. Soft Dice of a half-covered mask is 2*(8*.5)/(16*.5+8) = 1/2.
-    masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
-    masks[:, :2] = 1
-    loss = segmentation_loss(torch.zeros(1, 1, 4, 4), masks, torch.ones(1))
-    assert loss.item() == pytest.approx(math.log(2) + 0.5, abs=1e-4)
-
-
-def test_loss_of_a_sure_and_right_network_is_nothing_for_several_classes():
-    masks = torch.tensor([[[0, 1], [2, 2]]], dtype=torch.uint8)
-    logits = torch.tensor([[[[-40.0, 40], [-40, -40]], [[-40.0, -40], [40, 40]]]])
-    assert segmentation_loss(logits, masks, torch.ones(1)).item() == pytest.approx(0.0, abs=1e-4)
-
-
-def test_loss_is_the_weighted_mean_over_images():
-    masks = torch.zeros(2, 4, 4, dtype=torch.uint8)
-    masks[:, :2] = 1
-    right = torch.where(masks[:1] > 0, 40.0, -40.0)[:, None]
-    logits = torch.cat([right, torch.zeros(1, 1, 4, 4)])
-    undecided = math.log(2) + 0.5
-    assert segmentation_loss(logits, masks, torch.tensor([3.0, 1.0])).item() == pytest.approx(undecided / 4, abs=1e-3)
-    assert segmentation_loss(logits, masks, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_killed_training_resumes_and_ends_with_the_same_weights(tmp_path, monkeypatch, recipe, compute, discs):
@@ -116,9 +93,48 @@ def test_networks_give_logits_of_the_input_size(name, recipe):
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 3, 64, 64)
 
 
-def test_a_batch_has_its_share_of_gold():
-    from tests.segmentation.conftest import make_discs
+def test_a_label_of_weight_nothing_teaches_nothing(tmp_path, recipe, compute):
+    recipe = recipe.model_copy(update={"consistency": Consistency(weight=0.0)})
+    architecture, plan = architecture_of(recipe, 1), replace(PLAN, snapshots=(3,))
+    data = make_discs(8, gold=4)
+    data.weights[4:] = 0
+    wrong = replace(data, masks=np.where(data.gold[:, None, None], data.masks, 1 - data.masks))
+    believed = replace(wrong, weights=np.ones(8, np.float32))
+    one, two, other = (
+        train(architecture, them, recipe, compute, plan, tmp_path / name).networks[3]
+        for name, them in (("right", data), ("wrong", wrong), ("believed", believed))
+    )
+    assert same(one, two)
+    assert not same(one, other)
 
+
+def test_images_without_labels_teach_through_the_teacher(tmp_path, recipe, compute):
+    """The loss has the teacher's part; a weight so small that it cannot matter gives the loss without it."""
+    architecture, plan = architecture_of(recipe, 1), replace(PLAN, snapshots=(3,))
+    data = make_discs(8, gold=4)
+    data.weights[4:] = 0
+    networks = [
+        train(
+            architecture,
+            data,
+            recipe.model_copy(update={"consistency": Consistency(weight=weight, confidence=0.5, ramp=0.0)}),
+            compute,
+            plan,
+            tmp_path / name,
+        ).networks[3]
+        for name, weight in (("none", 0.0), ("all", 1.0), ("again", 1.0))
+    ]
+    assert not same(networks[0], networks[1])
+    assert same(networks[1], networks[2])
+
+
+def test_a_held_out_group_is_never_drawn():
+    data = make_discs(8, gold=4).without({"g0", "g5"})
+    drawn = {int(index) for k in range(50) for index in data.draw(4, 0.5, np.random.default_rng(k))}
+    assert drawn == {1, 2, 3, 4, 6, 7}
+
+
+def test_a_batch_has_its_share_of_gold():
     data = make_discs(20, gold=5)
     drawn = data.draw(8, 0.5, np.random.default_rng(0))
     assert data.gold[drawn].sum() == 4
