@@ -136,6 +136,44 @@ def labels_export(
     progress.say(f"{written} labels in {to}")
 
 
+@labels_app.command("review")
+def labels_review(
+    run: Annotated[str, typer.Option(help="run:latest or run:ID.")],
+    to: Annotated[Path, typer.Option(help="Folder to make.")],
+    count: Annotated[int, typer.Option(min=1, help="How many labels.")] = 20,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the labels whose correction helps most: images, masks, COCO, and a page to look through."""
+    from medweave.review import write_queue
+    from pipelines.references import weak_labels_of
+
+    labels, settings, run_id = weak_labels_of(run)
+    written = write_queue(labels, settings.data, settings.task, run_id, to, count)
+    progress.say(f"{written} labels to review in {to}; look at {to / 'review.html'}")
+
+
+@labels_app.command("import")
+def labels_import(
+    folder: Annotated[Path, typer.Argument(help="A folder of 'labels review', with corrected masks in it.")],
+    by: Annotated[str | None, typer.Option(help="Who corrected. [default: your user name]")] = None,
+    format_: Annotated[
+        Literal["png", "coco"], typer.Option("--format", help="What was corrected: masks/ or annotations.json.")
+    ] = "png",
+    all_: Annotated[bool, typer.Option("--all", help="Masks that were left as they are were looked at, too.")] = False,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring corrected masks back as gold; the next run uses them."""
+    from datetime import UTC, datetime
+
+    from medweave.review import import_corrections, user_name
+
+    imported = import_corrections(folder, format_, user_name() if by is None else by, datetime.now(UTC), all_)
+    for line in imported.told():
+        progress.say(line)
+
+
 @weights_app.command("list")
 def weights_list(json_: Json = False, debug: Debug = False, quiet: Quiet = False) -> None:
     """Show which weights medweave knows, and where they are or how to get them."""

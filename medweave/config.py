@@ -55,7 +55,11 @@ class Duplicates(Section):
 
 
 class Data(Section):
-    """Where images, masks and groups are, and what the masks mean; see `Source` for relative paths."""
+    """Where images, masks and groups are, and what the masks mean; see `Source` for relative paths.
+
+    `corrections` is where `medweave labels import` keeps corrected masks, which count as gold (default: the folder
+    `corrections/<task>` in medweave's home).
+    """
 
     root: str | None = None
     phantoms: Phantoms | None = None
@@ -63,6 +67,7 @@ class Data(Section):
     unlabeled: Source = Source(images="unlabeled/images")
     test: Source = Source(images="test/images", masks="test/masks")
     groups: str = "groups.csv"
+    corrections: str | None = None
     classes: tuple[str, ...] = ("foreground",)
     max_pixels: Positive = 100_000_000
     duplicates: Duplicates = Duplicates()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medweave.config import Settings, Tracking
 from medweave.data import ImageTable, write_table
@@ -14,6 +15,9 @@ from medweave.errors import InputError
 from medweave.segmentation import Segmenter
 from medweave.tracking import connect, resolve_model
 from pipelines.store import artifact, find_run
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
 
 
 def segmenter_of(reference: str) -> Segmenter:
@@ -34,7 +38,18 @@ def segmenter_of(reference: str) -> Segmenter:
 def labels_of(reference: str) -> Iterator[tuple[ImageTable, Settings]]:
     """All labels that a run made, weak and synthetic, and the run's settings."""
     run = find_run(reference)
-    settings = Settings.model_validate(run.steps["report"].config.parameters["settings"])
+    settings = _settings(run)
     tables = [artifact(run, "check_labels", name) for name in ("weak", "synthetic")]
     with tempfile.TemporaryDirectory() as folder:
         yield write_table(folder, chain(*tables)), settings
+
+
+def weak_labels_of(reference: str) -> tuple[ImageTable, Settings, str]:
+    """The checked labels of a run's unlabeled images, the run's settings and its id."""
+    run = find_run(reference)
+    weak: ImageTable = artifact(run, "check_labels", "weak")
+    return weak, _settings(run), str(run.id)
+
+
+def _settings(run: PipelineRunResponse) -> Settings:
+    return Settings.model_validate(run.steps["report"].config.parameters["settings"])

@@ -30,7 +30,7 @@ def training(settings: Settings) -> None:
 
     The coarse model of a later round of labelling learns from the labels of the round before.
     """
-    gold, unlabeled, test, inventory = ingest(settings.only("data", "compute"))
+    gold, unlabeled, test, inventory = ingest(settings.only("data", "compute"), settings.task)
     validation, _ = validate(inventory, settings.only("data", "validation"))
     labeler = require_ready(
         validation, settings.only("data", "labeling", "segmentation", "synthesis", "tracking", "compute")

@@ -6,6 +6,7 @@ from zenml import get_step_context, step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
+from medweave.data.corrections import store_of
 from medweave.data.ingest import ingest as read_data
 from medweave.data.inventory import Inventory
 from medweave.home import home, work_folder
@@ -13,7 +14,7 @@ from medweave.home import home, work_folder
 
 @step(enable_cache=False)
 def ingest(
-    settings: Settings,
+    settings: Settings, task: str
 ) -> tuple[
     Annotated[ImageTable, "gold"],
     Annotated[ImageTable, "unlabeled"],
@@ -22,8 +23,12 @@ def ingest(
 ]:
     """One table a split, of what can be used, and the inventory of all that was found.
 
-    It always runs: what lies in the folders may have changed. Steps after it are reused when nothing has.
+    It always runs: what lies in the folders, and what experts have corrected in labels of this task, may have changed.
+    Steps after it are reused when nothing has.
     """
+    corrections = store_of(settings.data, task)
     with work_folder("ingest", str(get_step_context().step_run.id)) as work:
-        found = read_data(settings.data, settings.seed, work, settings.compute.shard_rows, home() / "phantoms")
+        found = read_data(
+            settings.data, settings.seed, work, settings.compute.shard_rows, home() / "phantoms", corrections
+        )
     return found.tables["gold"], found.tables["unlabeled"], found.tables["test"], found.inventory

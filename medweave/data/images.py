@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,15 @@ def to_rgb8(image: Array) -> Array:
         unit = np.clip((image.astype(np.float64) - low) / ((high - low) or 1.0), 0.0, 1.0)
         image = np.rint(unit * 255.0).astype(np.uint8)
     return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+
+
+def encode_image(image: Array) -> bytes:
+    """PNG of an HxWx3 uint8 RGB image; lossless."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _local_path(uri: str) -> Path | None:

@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 from medweave import __version__, config, progress
+from medweave.data.corrections import CorrectionStore, Kept
 from medweave.data.duplicates import merge_groups, near_duplicates
-from medweave.data.inventory import SPLITS, Inventory, InventoryRow, Split, measure
-from medweave.data.sources import find_files
+from medweave.data.inventory import SPLITS, Inventory, InventoryRow, Split, measure_image, measure_mask
+from medweave.data.sources import find_files, root_of
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
 
 READERS = 4
@@ -30,24 +30,40 @@ class Ingested:
     inventory: Inventory
 
 
-def ingest(settings: config.Data, seed: int, folder: Path, shard_rows: int = 64, cache: Path | None = None) -> Ingested:
+def ingest(
+    settings: config.Data,
+    seed: int,
+    folder: Path,
+    shard_rows: int = 64,
+    cache: Path | None = None,
+    corrections: CorrectionStore | None = None,
+) -> Ingested:
     """Read all files of a task and write one table a split as `folder`/<split> (a new or empty local folder).
 
     A table holds the images that are readable and, in gold and test, have a readable mask; all other files stay in the
     inventory with their error. Only `READERS` images are in memory at a time. Images of equal or nearly equal pixels in
     gold and unlabeled share a group. Without `settings.root`, phantoms are made, once for the same settings and seed,
     under `cache` (default: `folder`/phantoms). Raises InputError for a missing folder, CSV or list.
+
+    A gold or unlabeled image that `corrections` knows, by its SHA-256, is in gold with the corrected mask. A test image
+    stays as it is, with the correction noted in the inventory, for validation to refuse.
     """
     found = find_files(settings, _root(settings, seed, cache or folder / "phantoms"))
-    inventory = Inventory(_relate(_measure_all(found, settings), settings.duplicates.distance))
-    tables = {split: write_table(folder / split, _table_rows(inventory, split), shard_rows) for split in SPLITS}
+    corrected = corrections.current() if corrections else {}
+    inventory = Inventory(_relate(_measure_all(found, settings, corrected), settings.duplicates.distance))
+    if corrected:
+        used = len({row.image_sha256 for row in inventory if row.split == "gold" and row.correction})
+        progress.say(f"  {used} of {len(corrected)} corrected masks belong to images that are here, and are gold")
+    tables = {
+        split: write_table(folder / split, _table_rows(inventory, split, corrected), shard_rows) for split in SPLITS
+    }
     return Ingested(tables, inventory)
 
 
 def _root(settings: config.Data, seed: int, cache: Path) -> str | None:
-    if settings.root is None:
-        return None if settings.phantoms is None else str(_phantoms(settings.phantoms, seed, cache.resolve()))
-    return settings.root if "://" in settings.root else str(Path(settings.root).expanduser().resolve())
+    if settings.root is None and settings.phantoms is not None:
+        return str(_phantoms(settings.phantoms, seed, cache.resolve()))
+    return root_of(settings)
 
 
 def _phantoms(phantoms: config.Phantoms, seed: int, cache: Path) -> Path:
@@ -68,14 +84,27 @@ def _phantoms(phantoms: config.Phantoms, seed: int, cache: Path) -> Path:
     return folder
 
 
-def _measure_all(rows: Sequence[InventoryRow], settings: config.Data) -> list[InventoryRow]:
-    one = partial(measure, classes=len(settings.classes), max_pixels=settings.max_pixels)
+def _measure_all(
+    rows: Sequence[InventoryRow], settings: config.Data, corrected: Mapping[str, Kept]
+) -> list[InventoryRow]:
+    def one(row: InventoryRow) -> InventoryRow:
+        seen = _with_correction(measure_image(row, settings.max_pixels), corrected)
+        return measure_mask(seen, len(settings.classes), settings.max_pixels)
+
     measured = []
     with progress.task("reading images", len(rows)) as task, ThreadPoolExecutor(READERS) as readers:
         for row in readers.map(one, rows):
             measured.append(row)
             task.advance()
     return measured
+
+
+def _with_correction(row: InventoryRow, corrected: Mapping[str, Kept]) -> InventoryRow:
+    kept = corrected.get(row.image_sha256 or "")
+    if kept is None:
+        return row
+    row = replace(row, correction=kept.correction.id)
+    return row if row.split == "test" else replace(row, split="gold", mask_uri=kept.mask_uri)
 
 
 def _relate(rows: Sequence[InventoryRow], distance: int) -> list[InventoryRow]:
@@ -114,7 +143,7 @@ def _names(rows: Sequence[InventoryRow], pairs: Sequence[tuple[int, int]]) -> li
     return [tuple(sorted(names)) for names in partners]
 
 
-def _table_rows(inventory: Inventory, split: Split) -> Iterator[ImageRow]:
+def _table_rows(inventory: Inventory, split: Split, corrected: Mapping[str, Kept]) -> Iterator[ImageRow]:
     for row in inventory:
         if row.split != split or not row.usable:
             continue
@@ -134,5 +163,6 @@ def _table_rows(inventory: Inventory, split: Split) -> Iterator[ImageRow]:
             features={name: float(value) for name, value in features.items() if value is not None},
         )
         if row.mask_uri is not None:
-            image = image.with_label("gold", MaskRef(uri=row.mask_uri), {"labeler": "expert"}, row.mask_sha256)
+            made_by = corrected[image.image_sha256].made_by if row.correction else {"labeler": "expert"}
+            image = image.with_label("gold", MaskRef(uri=row.mask_uri), made_by, row.mask_sha256)
         yield image

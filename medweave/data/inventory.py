@@ -31,7 +31,8 @@ class InventoryRow:
     `given_group` is the group that a CSV states, `group_id` the one after merging duplicates. `intensity_*` are of the
     8-bit gray image, in [0, 255]. `pixels_sha256` is of the decoded 8-bit pixels. `foreign_values` are mask values that
     stand for no class. `foreground_share` is in [0, 1]; `components` counts 8-connected pieces of foreground that cover
-    at least 0.01 % of the image. Duplicates are named 'split:image_id'; near ones differ in their pixels.
+    at least 0.01 % of the image. Duplicates are named 'split:image_id'; near ones differ in their pixels. `correction`
+    is the id of an expert's correction of this image's label; with one, a training image is in gold.
     """
 
     split: Split
@@ -59,6 +60,7 @@ class InventoryRow:
     components: int | None = None
     duplicate_of: tuple[str, ...] = ()
     near_duplicate_of: tuple[str, ...] = ()
+    correction: str | None = None
 
     @property
     def key(self) -> str:
@@ -145,19 +147,24 @@ class Inventory(Sequence[InventoryRow]):
         return cls([InventoryRow(**{**record, **{name: tuple(record[name]) for name in lists}}) for record in records])
 
 
-def measure(row: InventoryRow, classes: int, max_pixels: int) -> InventoryRow:
-    """The row with what its files say; why a file cannot be read goes to `image_error` or `mask_error`."""
-    if row.image_uri is not None:
-        try:
-            row = _measure_image(row, row.image_uri, max_pixels)
-        except (InputError, OSError) as error:
-            row = replace(row, image_error=_one_line(error))
-    if row.mask_uri is not None:
-        try:
-            row = _measure_mask(row, row.mask_uri, classes, max_pixels)
-        except (InputError, OSError) as error:
-            row = replace(row, mask_error=_one_line(error))
-    return row
+def measure_image(row: InventoryRow, max_pixels: int) -> InventoryRow:
+    """The row with what its image says; why it cannot be read goes to `image_error`."""
+    if row.image_uri is None:
+        return row
+    try:
+        return _measure_image(row, row.image_uri, max_pixels)
+    except (InputError, OSError) as error:
+        return replace(row, image_error=_one_line(error))
+
+
+def measure_mask(row: InventoryRow, classes: int, max_pixels: int) -> InventoryRow:
+    """The row with what its mask says; why it cannot be read goes to `mask_error`."""
+    if row.mask_uri is None:
+        return row
+    try:
+        return _measure_mask(row, row.mask_uri, classes, max_pixels)
+    except (InputError, OSError) as error:
+        return replace(row, mask_error=_one_line(error))
 
 
 def count_components(foreground: npt.NDArray[np.bool_]) -> int:

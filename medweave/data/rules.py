@@ -178,6 +178,15 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
         column="training_duplicates",
         row_condition=test,
     )
+    rule(
+        "no test image is corrected",
+        "error",
+        "ColumnValuesToBeNull",
+        "this test image has a corrected label ({correction}), and test data never becomes gold",
+        "take the image out of test, or its correction out of data.corrections",
+        column="correction",
+        row_condition=test,
+    )
     across = data.duplicates.across_splits
     rule(
         "no test image is a near-duplicate of a training image",

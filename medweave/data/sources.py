@@ -29,11 +29,30 @@ def find_files(settings: config.Data, root: str | None) -> list[InventoryRow]:
     return [row for split in SPLITS for row in _find(split, getattr(settings, split), root, groups)]
 
 
+def root_of(settings: config.Data) -> str | None:
+    """`data.root` as a URI or an absolute path, or None without one."""
+    if settings.root is None or "://" in settings.root:
+        return settings.root
+    return str(Path(settings.root).expanduser().resolve())
+
+
+def located(base: str | None, path: str) -> str:
+    """A path of the settings, which starts from `base` unless it is absolute or a URI.
+
+    Raises InputError for a relative one without a base.
+    """
+    if "://" in path or Path(path).is_absolute():
+        return path
+    if base is None:
+        raise InputError(f"{path}: data.root is not set; set it to a task's folder, or set data.phantoms ({LAYOUT})")
+    return f"{base.rstrip('/')}/{path}"
+
+
 def _groups(settings: config.Data, root: str | None) -> dict[str, str]:
     is_default = settings.groups == config.Data.model_fields["groups"].default
-    if is_default and (root is None or not _exists(_join(root, settings.groups))):
+    if is_default and (root is None or not _exists(located(root, settings.groups))):
         return {}
-    uri = _join(root, settings.groups)
+    uri = located(root, settings.groups)
     return {row["image_id"]: row["group_id"] for row in _read_csv(uri, ("image_id", "group_id"))}
 
 
@@ -77,7 +96,7 @@ def _list_folder(split: Split, path: str | None, root: str | None) -> Files:
     if path is None:
         return files
     try:
-        listed = list_images(_join(root, path))
+        listed = list_images(located(root, path))
     except InputError as error:
         without = ", or set data.unlabeled.images to null to go without" if split == "unlabeled" else ""
         raise InputError(f"{error} and data.{split} ({LAYOUT}){without}") from None
@@ -87,17 +106,17 @@ def _list_folder(split: Split, path: str | None, root: str | None) -> Files:
 
 
 def _from_csv(split: Split, path: str, root: str | None, groups: dict[str, str]) -> tuple[Files, Files]:
-    uri = _join(root, path)
+    uri = located(root, path)
     rows = _read_csv(uri, ("image",) if split == "unlabeled" else ("image", "mask"))
     bases = [uri.rpartition("/")[0] if root is None else root, uri.rpartition("/")[0]]
-    base = next((base for base in bases if any(_exists(_join(base, row["image"])) for row in rows[:8])), bases[0])
+    base = next((base for base in bases if any(_exists(located(base, row["image"])) for row in rows[:8])), bases[0])
     images, masks = Files(list), Files(list)
     for row in rows:
         name = Path(row["image"] or row.get("mask", "")).name
         image_id = row.get("image_id") or Path(name.removesuffix(".gz")).stem
         for files, column in ((images, "image"), (masks, "mask")):
             if row.get(column):
-                files[image_id].append(_join(base, row[column]))
+                files[image_id].append(located(base, row[column]))
         if row.get("group_id"):
             groups[image_id] = row["group_id"]
     return images, masks
@@ -106,7 +125,7 @@ def _from_csv(split: Split, path: str, root: str | None, groups: dict[str, str])
 def _only_listed(split: Split, rows: Sequence[InventoryRow], path: str, root: str | None) -> list[InventoryRow]:
     from medweave.data.images import read_bytes
 
-    candidates = [_join(base, path) for base in (root, str(Path.cwd())) if base is not None]
+    candidates = [located(base, path) for base in (root, str(Path.cwd())) if base is not None]
     uri = next((candidate for candidate in candidates if _exists(candidate)), None)
     if uri is None:
         raise InputError(
@@ -142,14 +161,6 @@ def _decode(data: bytes, uri: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{uri}: is not UTF-8 text; save it as UTF-8") from None
-
-
-def _join(base: str | None, path: str) -> str:
-    if "://" in path or Path(path).is_absolute():
-        return path
-    if base is None:
-        raise InputError(f"{path}: data.root is not set; set it to a task's folder, or set data.phantoms ({LAYOUT})")
-    return f"{base.rstrip('/')}/{path}"
 
 
 def _exists(uri: str) -> bool:

@@ -60,7 +60,12 @@ class Estimate:
 
 
 def render_report(content: ReportContent) -> str:
-    """The page as HTML text: no script, no external resource; everything that comes from data is escaped."""
+    """The page as HTML text: no script, no external resource."""
+    return render("report.html.j2", _context(content))
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """A template of this folder as HTML text; everything that comes from data is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -70,7 +75,7 @@ def render_report(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2").render(_context(content))
+    page = environment.get_template(template).render(context)
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

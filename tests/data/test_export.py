@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from matplotlib.path import Path as Outline
 from PIL import Image
 
-from medweave.data.export import export_coco, export_png, instances
+from medweave.data.coco import instances
+from medweave.data.export import export_coco, export_png
 from medweave.data.masks import encode_mask
 from medweave.data.table import ImageRow, MaskRef, write_table
 from medweave.errors import InputError
@@ -60,11 +61,7 @@ def listed(folder) -> list[dict[str, str]]:
 
 
 def pixels_of(segmentation, shape: tuple[int, int]) -> np.ndarray:
-    """Draw a COCO segmentation: run lengths column by column, or pixel centres inside the polygon."""
-    if isinstance(segmentation, dict):
-        assert segmentation["size"] == list(shape)
-        flat = [index % 2 for index, count in enumerate(segmentation["counts"]) for _ in range(count)]
-        return np.array(flat, bool).reshape(shape, order="F")
+    """Draw a COCO segmentation: the pixels whose centres are inside the polygon."""
     (polygon,) = segmentation
     corners = np.reshape(polygon, (-1, 2))
     rows, columns = np.indices(shape)
@@ -148,8 +145,9 @@ def test_instances_by_hand():
     assert (diagonal["category_id"], diagonal["bbox"], diagonal["area"]) == (1, [0, 0, 2, 2], 2)
     assert (block["category_id"], block["bbox"], block["area"]) == (1, [0, 3, 2, 1], 2)
     assert (ring["category_id"], ring["bbox"], ring["area"]) == (2, [3, 0, 3, 3], 8)
-    # columns 0-2 and the first row's end: 12 zeros; then 3 ones, 0; 1, 0, 1, 0; 3 ones, 0
-    assert ring["segmentation"] == {"counts": [12, 3, 1, 1, 1, 1, 1, 3, 1], "size": [4, 6]}
+    (outline,) = ring["segmentation"]
+    assert shoelace(outline) == 8
+    assert {(4, 1), (5, 1), (5, 2), (4, 2)} < {(x, y) for x, y in np.reshape(outline, (-1, 2)).tolist()}  # the hole
     assert shoelace(diagonal["segmentation"][0]) == 2
 
 
@@ -159,10 +157,8 @@ def test_instances_cover_the_mask_exactly(mask):
     drawn = np.zeros_like(mask)
     for instance in instances(mask):
         pixels = pixels_of(instance["segmentation"], mask.shape)
-        assert pixels.sum() == instance["area"]
-        if isinstance(instance["segmentation"], list):
-            assert shoelace(instance["segmentation"][0]) == instance["area"]
-            assert len(instance["segmentation"][0]) >= 8
+        assert pixels.sum() == shoelace(instance["segmentation"][0]) == instance["area"]
+        assert len(instance["segmentation"][0]) >= 8
         rows, columns = np.nonzero(pixels)
         x, y, width, height = instance["bbox"]
         assert (x, y, x + width - 1, y + height - 1) == (columns.min(), rows.min(), columns.max(), rows.max())

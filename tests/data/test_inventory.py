@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medweave.data.inventory import Inventory, InventoryRow, count_components, measure
+from medweave.data.inventory import Inventory, InventoryRow, count_components, measure_image, measure_mask
 
 FULL = InventoryRow(
     split="gold",
@@ -33,7 +33,7 @@ def test_measures_of_an_image_and_its_mask(tmp_path):
     Image.fromarray(gray).save(tmp_path / "i.png")
     Image.fromarray(mask).save(tmp_path / "m.png")
     row = InventoryRow("gold", "i", "i", image_uri=str(tmp_path / "i.png"), mask_uri=str(tmp_path / "m.png"))
-    row = measure(row, classes=1, max_pixels=1000)
+    row = measure_mask(measure_image(row, max_pixels=1000), classes=1, max_pixels=1000)
     assert (row.height, row.width, row.mask_height, row.mask_width) == (20, 30, 20, 30)
     assert (row.intensity_min, row.intensity_max, row.intensity_mean, row.intensity_std) == (10, 50, 30, 20)
     assert row.foreground_share == pytest.approx(13 / 600)
@@ -43,10 +43,10 @@ def test_measures_of_an_image_and_its_mask(tmp_path):
 def test_a_file_that_cannot_be_read_leaves_its_reason(tmp_path):
     Image.fromarray(np.zeros((20, 30), np.uint8)).save(tmp_path / "i.png")
     row = InventoryRow("gold", "i", "i", image_uri=str(tmp_path / "i.png"), mask_uri=str(tmp_path / "none.png"))
-    row = measure(row, classes=1, max_pixels=1000)
+    row = measure_mask(measure_image(row, max_pixels=1000), classes=1, max_pixels=1000)
     assert row.image_error is None and row.height == 20
     assert str(tmp_path / "none.png") in (row.mask_error or "") and not row.usable
-    assert "pixels" in (measure(row, classes=1, max_pixels=599).image_error or "")
+    assert "pixels" in (measure_image(row, max_pixels=599).image_error or "")
 
 
 def test_equal_pixels_in_another_format_are_equal(tmp_path):
@@ -54,7 +54,7 @@ def test_equal_pixels_in_another_format_are_equal(tmp_path):
     for name in ("a.png", "b.bmp"):
         Image.fromarray(gray).save(tmp_path / name)
     a, b = (
-        measure(InventoryRow("gold", name, name, image_uri=str(tmp_path / name)), 1, 1000)
+        measure_image(InventoryRow("gold", name, name, image_uri=str(tmp_path / name)), 1000)
         for name in ("a.png", "b.bmp")
     )
     assert a.pixels_sha256 == b.pixels_sha256 and a.image_sha256 != b.image_sha256
