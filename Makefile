@@ -22,6 +22,9 @@ test: setup
 soak: setup
 	$(BIN)/python -m pytest -m soak
 
+benchmarks: setup
+	$(BIN)/python benchmarks/final_models.py
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 from zenml import step
 
-from medweave.compute import device
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import read_mask
 from medweave.home import work_folder
-from medweave.labeling import FittedLabeler, GoldImage, Target, bounds_from_masks, create_labeler
+from medweave.labeling import FittedLabeler, GoldImage, Target, bounds_from_masks, configured_labeler
 from medweave.labeling import fit_labeler as fit
 from medweave.segmentation import OutOfFold, Segmenter
 from steps.caching import LABELING
@@ -25,15 +24,7 @@ def fit_labeler(
     `labeler` is what the labeler was when the run started: what was fitted is reused only while it is the same.
     """
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
-    made = create_labeler(
-        settings.labeling,
-        settings.data.root,
-        classes,
-        settings.seed,
-        str(device(settings.compute)),
-        settings.compute.precision,
-        max_pixels,
-    )
+    made = configured_labeler(settings)
     rows = list(gold)
     images = []
     for row in rows:

@@ -4,13 +4,12 @@ from typing import Annotated, Any
 
 from zenml import step
 
-from medweave.compute import device
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.masks import read_mask
 from medweave.data.table import LabelSource
 from medweave.home import home, work_folder
-from medweave.labeling import Chain, FittedLabeler, bounds_from_masks, create_labeler, label_images, labeler_for
+from medweave.labeling import Chain, FittedLabeler, bounds_from_masks, configured_labeler, label_images, labeler_for
 from medweave.segmentation import OutOfFold, Segmenter
 from steps.caching import LABELING
 
@@ -31,15 +30,7 @@ def label(
     what gold taught it.
     """
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
-    made = create_labeler(
-        settings.labeling,
-        settings.data.root,
-        classes,
-        settings.seed,
-        str(device(settings.compute)),
-        settings.compute.precision,
-        max_pixels,
-    )
+    made = configured_labeler(settings)
     masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
     bounds = bounds_from_masks(masks, classes, settings.quality.slack)
     chain = Chain(OutOfFold(coarse), labeler_for(fitted, made), bounds, fitted.card.prompts, classes)

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 from zenml import step
 
-from medweave.compute import device
 from medweave.config import Settings
 from medweave.data.validation import ValidationReport
-from medweave.labeling import create_labeler
+from medweave.labeling import configured_labeler
 from medweave.segmentation.networks import architecture_of, build_network
 from medweave.synthesis import create_synthesizer
 from medweave.tracking import connect
@@ -21,9 +20,7 @@ def require_ready(validation: dict[str, Any], settings: Settings) -> Annotated[d
     Raises InputError that names the files and the rules they break, or the part that cannot be made.
     """
     ValidationReport.from_json(json.dumps(validation)).raise_for_errors()
-    classes = len(settings.data.classes)
     create_synthesizer(settings.synthesis)
     connect(settings.tracking)
-    build_network(architecture_of(settings.segmentation, classes))
-    where = str(device(settings.compute))
-    return create_labeler(settings.labeling, settings.data.root, classes, settings.seed, where).provenance()
+    build_network(architecture_of(settings.segmentation, len(settings.data.classes)))
+    return configured_labeler(settings).provenance()

@@ -5,7 +5,7 @@ from medweave.labeling.consensus import Vote, consensus
 from medweave.labeling.fitted import FittedLabeler, labeler_for
 from medweave.labeling.fitting import fit_labeler, fit_to_gold
 from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
-from medweave.labeling.labelers import Labeler, Made, NoMask, Target, create_labeler
+from medweave.labeling.labelers import Labeler, Made, NoMask, Target, configured_labeler, create_labeler
 from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
 from medweave.labeling.prompts import Bounds, ClassBounds, Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.labeling.run import label_images
@@ -28,6 +28,7 @@ __all__ = [
     "Vote",
     "bounds_from_masks",
     "choose_prompts",
+    "configured_labeler",
     "consensus",
     "create_labeler",
     "fit_labeler",

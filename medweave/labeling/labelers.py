@@ -10,7 +10,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medweave.config import Data, Labeling
+from medweave.compute import device
+from medweave.config import Data, Labeling, Settings
 from medweave.errors import InputError
 from medweave.labeling.prompts import Prompt
 
@@ -113,6 +114,19 @@ def create_labeler(
             f"labeling.labeler to one of {', '.join(ADAPTABLE)}"
         )
     return make(Request(settings, data_root, classes, seed, device, precision, max_pixels))
+
+
+def configured_labeler(settings: Settings) -> Labeler:
+    """The labeler that a task's settings describe; see `create_labeler`."""
+    return create_labeler(
+        settings.labeling,
+        settings.data.root,
+        len(settings.data.classes),
+        settings.seed,
+        str(device(settings.compute)),
+        settings.compute.precision,
+        settings.data.max_pixels,
+    )
 
 
 def _require_boxes(request: Request) -> None:
