@@ -130,7 +130,7 @@ class Consistency(Section):
     at least the probability `confidence` counts; in the share `cutmix` of the images a part comes from another one.
     """
 
-    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    weight: Annotated[float, Field(ge=0.0)] = 0.0
     confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.9
     ramp: Share = 0.3
     cutmix: Share = 0.5
