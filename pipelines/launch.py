@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
 USER_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
-VALIDATION = "validation.html"
-RESULTS = ("summary.json", "report.html", "labels.html", VALIDATION)
+STEP_PAGES = {
+    "validation.html": ("validate", "validation_page"),
+    "labels.html": ("check_labels", "labels_page"),
+}
+"""Pages that a run leaves even when it fails after the step that made them."""
+RESULTS = ("summary.json", "report.html", *STEP_PAGES)
 
 
 def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[str, Any]:
@@ -44,14 +48,14 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
         if debug or not _runs(name):
             raise
     run = _runs(name)[0]
-    if "validate" in run.steps and run.steps["validate"].outputs:
-        _write(output / VALIDATION, store.artifact(run, "validate", "validation_page"))
+    for file, (step, page) in STEP_PAGES.items():
+        if step in run.steps and run.steps[step].outputs:
+            _write(output / file, store.artifact(run, step, page))
     _raise_if_failed(run)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
     summary["seconds"] = {"total": time.monotonic() - started, "label": label_seconds(run)}
     summary["peak_rss_mb"] = peak_memory_mb()
     _write(output / summary["report"], store.artifact(run, "report", "report_page"))
-    _write(output / "labels.html", store.artifact(run, "check_labels", "labels_page"))
     _write(output / "summary.json", json.dumps(summary, indent=1))
     return summary
 

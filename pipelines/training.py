@@ -8,6 +8,7 @@ from zenml.enums import ExecutionMode
 from medweave.config import Settings
 from medweave.data.table import LabelSource
 from steps.ablate import ablate
+from steps.check_drift import check_drift
 from steps.check_labels import check_labels
 from steps.evaluate import evaluate
 from steps.fit_labeler import fit_labeler
@@ -41,21 +42,23 @@ def training(settings: Settings) -> None:
     labeling = settings.only("data", "labeling", "quality", "compute")
     labelled: list[tuple[str, Any, LabelSource]]
     labelled = [("gold", gold, "weak"), ("unlabeled", unlabeled, "weak"), ("synthetic", synthetic, "synthetic")]
-    weak = unlabeled
+    weak, checked = unlabeled, "require_ready"
     for left in reversed(range(settings.labeling.rounds)):
         at = f"_round_{settings.labeling.rounds - left}" if left else ""
-        coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after="require_ready")
+        coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after=checked)
         fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
         of_gold, of_unlabeled, of_synthetic = (
             label(images, gold, coarse, labeler, fitted, source, labeling, id=f"label_{name}{at}")
             for name, images, source in labelled
         )
-        weak, made, measured_gold, drifted, _ = check_labels(
+        weak, made, measured_gold, drift, _ = check_labels(
             gold, of_gold, of_unlabeled, of_synthetic, settings.only("data", "quality"), id=f"check_labels{at}"
         )
+        checked = f"check_drift{at}"
+        check_drift(drift, settings.only("quality"), id=checked)
 
-    baseline = train_baseline(gold, coarse, recipe)
-    final = train_final(gold, weak, made, coarse, recipe)
+    baseline = train_baseline(gold, coarse, recipe, after="check_drift")
+    final = train_final(gold, weak, made, coarse, recipe, after="check_drift")
     on_baseline, on_final = evaluate(test, baseline, final, settings.only("data", "evaluation", "compute"))
     ablation = ablate(
         gold, weak, made, test, coarse, on_final, settings.only("data", "segmentation", "evaluation", "compute")
@@ -64,6 +67,6 @@ def training(settings: Settings) -> None:
     version = register(gold, weak, made, test, coarse, baseline, final, on_baseline, on_final, settings)
     promotion = promote(version, test, on_baseline, on_final, settings)
     report(
-        inventory, validation, measured_gold, unlabeled, weak, made, test, drifted,
+        inventory, validation, measured_gold, unlabeled, weak, made, test, drift,
         coarse, fitted, baseline, final, on_baseline, on_final, ablation, version, promotion, settings,
     )  # fmt: skip

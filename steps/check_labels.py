@@ -1,6 +1,6 @@
 """Decide which made labels to trust, and compare them with gold."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from zenml import step
 from zenml.types import HTMLString
@@ -9,7 +9,7 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.home import work_folder
 from medweave.quality import check_labels as check
-from medweave.quality import feature_frame, label_report, measure_labels, with_coarse
+from medweave.quality import label_frames, label_report, measure_labels, with_coarse
 from steps.caching import QUALITY
 
 
@@ -20,7 +20,7 @@ def check_labels(
     Annotated[ImageTable, "weak"],
     Annotated[ImageTable, "synthetic"],
     Annotated[ImageTable, "measured_gold"],
-    Annotated[dict[str, list[str]], "drifted"],
+    Annotated[dict[str, Any], "drift"],
     Annotated[HTMLString, "labels_page"],
 ]:
     """Cleaned labels with predicted Dice, decision and weight; gold with the same features; what differs from gold."""
@@ -33,16 +33,6 @@ def check_labels(
             for name, table in (("weak", weak), ("synthetic", synthetic))
         )
         measured = measure_labels(reference, classes, max_pixels, work / "measured")
-    compared = label_report(
-        {
-            "gold": feature_frame(measured, "gold"),
-            "weak": feature_frame(weak, "weak"),
-            "synthetic": feature_frame(synthetic, "synthetic"),
-        }
-    )
-    drifted = {
-        source: [feature for feature, (_, differs) in features.items() if differs]
-        for source, features in compared.drifted.items()
-    }
+    compared = label_report(label_frames(measured, weak, synthetic), settings.quality.drift_effect, settings.seed)
     page = compared.html or "<p>Too few labels to compare.</p>"
-    return weak, synthetic, measured, drifted, HTMLString(page)
+    return weak, synthetic, measured, compared.to_json(), HTMLString(page)

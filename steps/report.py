@@ -34,7 +34,7 @@ def report(
     weak: ImageTable,
     synthetic: ImageTable,
     test: ImageTable,
-    drifted: dict[str, list[str]],
+    drift: dict[str, Any],
     coarse: Segmenter,
     fitted: FittedLabeler,
     baseline: Segmenter,
@@ -103,7 +103,8 @@ def report(
                 for source, frame in frames.items()
                 if len(frame)
             },
-            drifted=drifted,
+            drift=drift["drift"],
+            not_compared=drift["skipped"],
             predicted_dice=[
                 (row.predicted_dice, row.decision or "") for row in predicted if row.predicted_dice is not None
             ],

@@ -3,24 +3,36 @@
 from medweave.quality.calibration import Calibration, fit_calibration, uncalibrated
 from medweave.quality.checks import calibrate, check_labels, gold_bounds, measure_labels, with_coarse
 from medweave.quality.cleanup import clean_mask
-from medweave.quality.drift import LabelReport, feature_frame, label_report
+from medweave.quality.drift import (
+    FeatureDrift,
+    LabelReport,
+    act_on_drift,
+    drift_from_gold,
+    feature_frame,
+    label_frames,
+    label_report,
+)
 from medweave.quality.features import FEATURES, label_features
 from medweave.quality.gate import LabelBounds, bounds_from_features, decide
 
 __all__ = [
     "FEATURES",
     "Calibration",
+    "FeatureDrift",
     "LabelBounds",
     "LabelReport",
+    "act_on_drift",
     "bounds_from_features",
     "calibrate",
     "check_labels",
     "clean_mask",
     "decide",
+    "drift_from_gold",
     "feature_frame",
     "fit_calibration",
     "gold_bounds",
     "label_features",
+    "label_frames",
     "label_report",
     "measure_labels",
     "uncalibrated",

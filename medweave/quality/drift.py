@@ -1,103 +1,192 @@
-"""Do made labels look like gold ones? Evidently compares their features."""
+"""Do made labels look like gold ones? Their features are compared; accepted labels that drifted can stop the run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from medweave.data.table import ImageTable, LabelSource
-from medweave.quality.features import FEATURES
+import numpy as np
+
+from medweave.data.table import Decision, ImageTable, LabelSource
+from medweave.errors import RunError
+from medweave.quality.features import FEATURES, SHAPE_FEATURES
+from medweave.quality.two_samples import compare, holm
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MIN_ROWS = 5
+MIN_LABELS = 8
+"""Of five against five even the largest difference has an adjusted p above 0.05; this is a little more."""
+MAX_LABELS = 1000
+"""The test looks at so many of a source, drawn at random: more find no difference that matters."""
 FALSE_ALARMS = 0.05
-"""How often a source that does not differ from gold may show any drifted feature (Bonferroni over features)."""
+"""How often a source whose labels are distributed as gold's may show any drifted feature."""
+MADE: tuple[LabelSource, ...] = ("weak", "synthetic")
+DECISIONS: Mapping[str, Decision] = {"accepted": "accept", "to review": "review", "rejected": "reject"}
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """How a feature of one source's labels differs from gold's.
+
+    `effect` and `spread` are Cliff's delta of the values and of their distances from the middle, -1..1, see
+    `two_samples.Difference`. `p` is adjusted for the number of features. `way` says which of the two is the larger:
+    higher or lower, wider or narrower.
+    """
+
+    feature: str
+    gold_median: float
+    median: float
+    effect: float
+    spread: float
+    p: float
+    way: Literal["higher", "lower", "wider", "narrower", "same"]
+    drifted: bool
 
 
 @dataclass(frozen=True)
 class LabelReport:
-    """Evidently's page and what it found.
+    """Evidently's page and what was found.
 
     `html` is one self-contained page (about 4 MB, nearly all of it Evidently's scripts), or None when nothing could be
-    compared. `drifted` maps source -> feature -> (p-value, drifted). `skipped` maps a source left out -> why.
+    compared. `drift` maps a source to its features; `skipped` maps a source with too few labels to the reason.
     """
 
     html: str | None
-    drifted: dict[str, dict[str, tuple[float, bool]]]
+    drift: dict[str, list[FeatureDrift]]
     skipped: dict[str, str]
 
+    def to_json(self) -> dict[str, Any]:
+        """What was found, without the page, as plain mappings and lists."""
+        return {
+            "drift": {source: [asdict(found) for found in features] for source, features in self.drift.items()},
+            "skipped": self.skipped,
+        }
 
-def feature_frame(table: ImageTable, label_source: LabelSource) -> pd.DataFrame:
-    """The label features of all rows with this label source, one column a feature, indexed by image_id.
+
+def feature_frame(table: ImageTable, label_source: LabelSource, decision: Decision | None = None) -> pd.DataFrame:
+    """The label features of the rows with this label source (and decision), a column a feature, indexed by image_id.
 
     Rows without label features (see `measure_labels`) are left out.
     """
     import pandas as pd
 
-    rows = [row for shard in table.shards(["features"]) for row in shard if row.label_source == label_source]
-    measured = {row.image_id: row.features for row in rows if "components" in row.features}
+    rows = [
+        row for shard in table.shards(["features", "decision"]) for row in shard if row.label_source == label_source
+    ]
+    measured = {
+        row.image_id: row.features
+        for row in rows
+        if "components" in row.features and (decision is None or row.decision == decision)
+    }
     return pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURES), dtype=float)
 
 
-def label_report(frames: Mapping[str, pd.DataFrame]) -> LabelReport:
-    """Compare each source's label features with those of `frames["gold"]` by Kolmogorov-Smirnov tests.
+def label_frames(gold: ImageTable, weak: ImageTable, synthetic: ImageTable) -> dict[str, pd.DataFrame]:
+    """Label features by source: `gold`, all that was made (`weak`, `synthetic`) and the same by decision.
 
-    `frames` maps source -> frame as of `feature_frame`. A source of fewer than 5 rows is skipped, and all are when
-    gold has fewer.
+    The latter are named such as `weak accepted`. Made sources without labels are left out.
     """
-    gold = frames["gold"]
-    sources = {name: frame for name, frame in frames.items() if name != "gold"}
-    rows = {
-        name: (name, len(frame)) if len(gold) >= MIN_ROWS else ("gold", len(gold)) for name, frame in sources.items()
-    }
-    skipped = {
-        name: f"only {count} {few} labels; {MIN_ROWS} are needed"
-        for name, (few, count) in rows.items()
-        if count < MIN_ROWS
-    }
-    compared = {
-        (name, feature): f"{name} labels: {feature}"
-        for name, frame in sources.items()
-        if name not in skipped
-        for feature in FEATURES
-        if frame[feature].notna().any() and gold[feature].notna().any()
-    }
-    if not compared:
+    frames = {"gold": feature_frame(gold, "gold")}
+    for source, table in zip(MADE, (weak, synthetic), strict=True):
+        frames[source] = feature_frame(table, source)
+        frames |= {f"{source} {word}": feature_frame(table, source, decision) for word, decision in DECISIONS.items()}
+    return {source: frame for source, frame in frames.items() if source == "gold" or len(frame)}
+
+
+def drift_from_gold(
+    frames: Mapping[str, pd.DataFrame], effect: float, seed: int
+) -> tuple[dict[str, list[FeatureDrift]], dict[str, str]]:
+    """Compare each source's label features with those of `frames["gold"]`: what was found, and who was skipped why.
+
+    `frames` maps a source to a frame as of `feature_frame`. A feature has drifted when the difference is sure, by a
+    permutation test adjusted for all features of the source (5 % false alarms a source), and matters: Cliff's delta of
+    at least `effect` (0..1). Features of the label itself are compared. Those of its agreement with the coarse model
+    are not: labels that this model prompted agree with it more than gold does, by construction. Images are taken as
+    independent; with several of one patient p is too small.
+
+    A source of fewer than 8 labels is skipped, and all are when gold has fewer; a feature with fewer known values is
+    left out.
+    """
+    drift, skipped = {}, {}
+    for source in (name for name in frames if name != "gold"):
+        fewest = min(("gold", source), key=lambda name: len(frames[name]))
+        if len(frames[fewest]) < MIN_LABELS:
+            skipped[source] = f"only {len(frames[fewest])} {fewest} labels; {MIN_LABELS} are needed"
+        elif found := _compared(frames["gold"], frames[source], effect, seed):
+            drift[source] = found
+    return drift, skipped
+
+
+def label_report(frames: Mapping[str, pd.DataFrame], effect: float, seed: int) -> LabelReport:
+    """What `drift_from_gold` finds, on a page."""
+    drift, skipped = drift_from_gold(frames, effect, seed)
+    if not drift:
         return LabelReport(None, {}, skipped)
-    return _report(gold, sources, compared, skipped)
+    from medweave.quality.drift_page import render_drift
+
+    return LabelReport(render_drift(frames, drift, skipped, FALSE_ALARMS), drift, skipped)
 
 
-def _report(
-    gold: pd.DataFrame,
-    sources: Mapping[str, pd.DataFrame],
-    compared: Mapping[tuple[str, str], str],
-    skipped: dict[str, str],
-) -> LabelReport:
-    """One Evidently report with a column a (source, feature), so that its 3.7 MB of scripts come once."""
-    import pandas as pd
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
+def act_on_drift(report: Mapping[str, Any], on_drift: Literal["warn", "stop", "ignore"]) -> list[str]:
+    """What to warn of, a line a source; `report` is what `LabelReport.to_json` gave.
 
-    names = [name for name, _ in compared]
-    threshold = {name: FALSE_ALARMS / names.count(name) for name in set(names)}
-    columns = DataDefinition(numerical_columns=list(compared.values()))
-    reference = pd.DataFrame(
-        {column: gold[feature].reset_index(drop=True) for (_, feature), column in compared.items()}
-    )
-    current = pd.DataFrame(
-        {column: sources[name][feature].reset_index(drop=True) for (name, feature), column in compared.items()}
-    )
-    metrics = [
-        ValueDrift(column=column, method="ks", threshold=threshold[name]) for (name, _), column in compared.items()
+    Warned of are all made labels and the accepted ones. Only the accepted ones stop a run, as nothing else is trained
+    on: rejecting what is unlike gold is what the gate is for. Labels to review and rejected ones differ by what they
+    were chosen for, and are in the report alone. Raises RunError for accepted labels that drifted, with `stop`.
+    """
+    if on_drift == "ignore":
+        return []
+    lines = {
+        source: f"{source} labels are unlike gold: {words}"
+        for source in (name for made in MADE for name in (made, f"{made} accepted"))
+        if (words := "; ".join(_words(report["drift"].get(source, ()))))
+    }
+    accepted = [line for source, line in lines.items() if source.endswith("accepted")]
+    if accepted and on_drift == "stop":
+        raise RunError(
+            f"{'. '.join(accepted)}. Look at labels.html and mend the labeler or its prompts, "
+            "or train on them with quality.on_drift=warn"
+        )
+    return list(lines.values())
+
+
+def _words(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for found in features:
+        if found["drifted"]:
+            yield f"{found['feature']} {found['way']} (median {found['median']:.3g}, gold {found['gold_median']:.3g})"
+
+
+def _compared(gold: pd.DataFrame, frame: pd.DataFrame, effect: float, seed: int) -> list[FeatureDrift]:
+    known = {
+        feature: (gold[feature].dropna().to_numpy(), frame[feature].dropna().to_numpy()) for feature in SHAPE_FEATURES
+    }
+    known = {feature: pair for feature, pair in known.items() if min(map(len, pair)) >= MIN_LABELS}
+    rng = np.random.default_rng(seed)
+    differences = [
+        compare(rng.permutation(reference)[:MAX_LABELS], rng.permutation(values)[:MAX_LABELS], seed)
+        for reference, values in known.values()
     ]
-    snapshot = Report(metrics, include_tests=True).run(
-        Dataset.from_pandas(current, columns), Dataset.from_pandas(reference, columns), name="Labels against gold"
-    )
-    drifted: dict[str, dict[str, tuple[float, bool]]] = {name: {} for name in names}
-    for (name, feature), metric in zip(compared, snapshot.dict()["metrics"], strict=True):
-        score = float(metric["value"])
-        drifted[name][feature] = (score, score < threshold[name])
-    return LabelReport(snapshot.get_html_str(as_iframe=False), drifted, skipped)
+    adjusted = holm([difference.p for difference in differences])
+    return [
+        FeatureDrift(
+            feature,
+            float(np.median(reference)),
+            float(np.median(values)),
+            difference.effect,
+            difference.spread,
+            p,
+            _way(difference.effect, difference.spread),
+            p <= FALSE_ALARMS and difference.size >= effect,
+        )
+        for (feature, (reference, values)), difference, p in zip(known.items(), differences, adjusted, strict=True)
+    ]
+
+
+def _way(effect: float, spread: float) -> Literal["higher", "lower", "wider", "narrower", "same"]:
+    if effect == spread == 0:
+        return "same"
+    if abs(effect) >= abs(spread):
+        return "higher" if effect > 0 else "lower"
+    return "wider" if spread > 0 else "narrower"

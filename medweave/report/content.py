@@ -34,11 +34,12 @@ class ReportContent:
 
     `summary` is the run's summary.json. `classes` are the foreground classes' names. `warnings` have `rule`, `file` and
     `message`. `label_examples` has the keys `best`, `typical` and `worst`. `label_features` maps a label source to its
-    features' values and `drifted` to the names of those that differ from gold. `predicted_dice` is (value, decision) of
-    each made label; `calibrated` says whether it was learnt on gold images. `per_image` has (image_id, gold-only Dice,
-    final Dice) of each test image. `curves` maps a name whose last word is the quantity, such as `final loss`, to
-    (step, value). `learned` says in words what gold taught the labeler. `ablation` has `name`, `dice` and `difference`
-    (to the final model) of trainings without one part, both as in the summary.
+    features' values. `drift` maps a source, such as `weak accepted`, to `feature`, `gold_median`, `median`, `effect`,
+    `spread`, `p`, `way` and `drifted` of each compared feature, `not_compared` to why there are none. `predicted_dice`
+    is (value, decision) of each made label; `calibrated` says whether it was learnt on gold images. `per_image` has
+    (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name whose last word is the quantity,
+    such as `final loss`, to (step, value). `learned` says in words what gold taught the labeler. `ablation` has
+    `name`, `dice` and `difference` (to the final model) of trainings without one part, both as in the summary.
     """
 
     summary: Mapping[str, Any]
@@ -52,7 +53,8 @@ class ReportContent:
     failures: Sequence[Example]
     losses: Sequence[Example]
     label_features: Mapping[str, Mapping[str, Sequence[float]]]
-    drifted: Mapping[str, Sequence[str]]
+    drift: Mapping[str, Sequence[Mapping[str, Any]]]
+    not_compared: Mapping[str, str]
     predicted_dice: Sequence[tuple[float, str]]
     calibrated: bool
     per_image: Sequence[tuple[str, float, float]]

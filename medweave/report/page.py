@@ -165,6 +165,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "predicted": predicted,
         "per_image": per_image,
         "features": list(_features(content)),
+        "drifted": {source: _drifted(content, source) for source in content.drift},
         "curves": curves,
         "facts": facts,
         "warnings": content.warnings[:MAX_WARNINGS],
@@ -201,8 +202,12 @@ def _features(content: ReportContent) -> Iterator[tuple[str, str, dict[str, Sequ
     for name in names:
         sources = {source: features[name] for source, features in content.label_features.items() if name in features}
         if any(math.isfinite(value) for values in sources.values() for value in values):
-            drifted = [source for source in sources if name in content.drifted.get(source, ())]
+            drifted = [source for source in sources if name in _drifted(content, source)]
             yield name, FEATURES.get(name, name.replace("_", " ").capitalize()), sources, drifted
+
+
+def _drifted(content: ReportContent, source: str) -> list[str]:
+    return [found["feature"] for found in content.drift.get(source, ()) if found["drifted"]]
 
 
 def _by_quantity(

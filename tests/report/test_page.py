@@ -107,6 +107,14 @@ def example(image_id="im-1", size=(96, 128), **changes):
     return Example(**{**fields, **changes})
 
 
+def drift(**changes):
+    found = {
+        "feature": "area_share", "gold_median": 0.072, "median": 0.018, "effect": -0.44, "spread": 0.12, "p": 0.0063,
+        "way": "lower", "drifted": True,
+    }  # fmt: skip
+    return {**found, **changes}
+
+
 def full(name="im-1"):
     label = example(
         name,
@@ -128,7 +136,8 @@ def full(name="im-1"):
         failures=[example(name)],
         losses=[example(name, layers={**example().layers, "baseline": example().layers["gold"]})],
         label_features={"gold": {"area_share": [0.1, 0.2]}, "weak": {"area_share": [0.3, 0.4]}},
-        drifted={"weak": ["area_share"]},
+        drift={"weak": [drift()], "weak accepted": [drift(drifted=False)]},
+        not_compared={"weak rejected": "only 3 weak rejected labels; 8 are needed"},
         predicted_dice=[(0.9, "accept"), (0.4, "review"), (0.1, "reject")],
         calibrated=True,
         per_image=[(name, 0.5, 0.7), ("other", 0.8, 0.6)],
@@ -161,7 +170,8 @@ def bare():
         failures=[],
         losses=[],
         label_features={},
-        drifted={},
+        drift={},
+        not_compared={},
         predicted_dice=[],
         calibrated=False,
         per_image=[],
@@ -200,7 +210,8 @@ def test_hostile_names_are_text_and_never_markup():
         versions={HOSTILE: HOSTILE},
         settings_yaml=f"# {HOSTILE}",
         label_features={HOSTILE: {HOSTILE: [1.0, 2.0]}},
-        drifted={HOSTILE: [HOSTILE]},
+        drift={HOSTILE: [drift(feature=HOSTILE, way=HOSTILE)]},
+        not_compared={HOSTILE: HOSTILE},
         curves={f"{HOSTILE} {HOSTILE}": [(1, 0.5)]},
     )
     page = Page(render_report(content))
@@ -235,6 +246,10 @@ def test_page_shows_the_numbers_of_the_summary(html):
         "in pixels lower is better 48.2 (40.1 to 57.4) 36.9 (30.2 to 44.8)",
         "Images where nothing was found lower is better 3.3 % 0.8 %",
         "▲ Drifted: weak",
+        "Weak labels: ▲ unlike gold in area share Feature",
+        "area share 0.018 0.072 −0.44 +0.12 0.0063 ▲ lower",
+        "Weak accepted labels: no drift Feature",
+        "Not compared: weak rejected (only 3 weak rejected labels; 8 are needed).",
         "Seed 12",
         "Folds on gold 5",
         "Time, total 1 h 02 min",

@@ -1,0 +1,16 @@
+"""Warn of made labels that are unlike gold, or stop the run before anything is trained on them."""
+
+from typing import Any
+
+from zenml import step
+
+from medweave.config import Settings
+from medweave.progress import say
+from medweave.quality import act_on_drift
+
+
+@step(enable_cache=False)
+def check_drift(drift: dict[str, Any], settings: Settings) -> None:
+    """Say what drifted; raises RunError when accepted labels did and `quality.on_drift` is `stop`."""
+    for line in act_on_drift(drift, settings.quality.on_drift):
+        say(f"warning: {line}; see labels.html")
