@@ -76,5 +76,9 @@ def ramp(step: int, steps: int, share: float) -> float:
 
 
 def consistency_loss(logits: torch.Tensor, views: Views) -> torch.Tensor:
-    """Mean over images of the loss against what the teacher was sure of; `logits` BxCxSxS of the student."""
-    return label_loss(logits, views.taught, views.sure).mean()
+    """Mean over images of the loss against what the teacher was sure of, as far as no trusted label says it already.
+
+    `logits` BxCxSxS are the student's. A teacher of a few labels rather misses an object than makes one up, so that a
+    class that it does not see is no reason to see less of it: soft Dice is taken of the classes it sees.
+    """
+    return label_loss(logits, views.taught, views.sure * (1 - views.trust), present_only=True).mean()

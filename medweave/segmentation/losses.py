@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     import torch
 
 
-def label_loss(logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor, noise: float = 0.0) -> torch.Tensor:
+def label_loss(
+    logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor, noise: float = 0.0, present_only: bool = False
+) -> torch.Tensor:
     """Cross-entropy + (1 - soft Dice averaged over classes) of each image: B.
 
     `logits` BxCxSxS of the foreground classes, `masks` BxSxS int class maps, `weights` BxSxS say how much a pixel
     counts, 0..1. With `noise` q > 0 the cross-entropy is the generalised one, (1 - p^q) / q (Zhang & Sabuncu, NeurIPS
     2018), which a wrong label pulls at less: q = 1 is the mean absolute error. Soft Dice as in Milletari et al. 2016
-    (V-Net) with linear denominators; a class that an image lacks has a Dice loss only through what is predicted of it.
-    Pixels of weight 0 count in neither; an image without others has a loss of 0.
+    (V-Net) with linear denominators; a class that an image lacks has a Dice loss only through what is predicted of it,
+    and none at all with `present_only`, for masks that are known to miss objects. Pixels of weight 0 count in neither;
+    an image without others has a loss of 0.
     """
     import torch
     from torch.nn import functional
@@ -31,6 +34,8 @@ def label_loss(logits: torch.Tensor, masks: torch.Tensor, weights: torch.Tensor,
     overlap = (shared * predicted * truth).sum(dim=(2, 3))
     sizes = (shared * (predicted + truth)).sum(dim=(2, 3))
     dice = 1 - (2 * overlap + SMOOTH) / (sizes + SMOOTH)
+    if present_only:
+        dice = dice * (shared * truth).any(dim=(2, 3))
     loss: torch.Tensor = (weights * entropy).mean(dim=(1, 2)) + weights.mean(dim=(1, 2)) * dice.mean(dim=1)
     return loss
 

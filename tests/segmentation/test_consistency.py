@@ -62,3 +62,16 @@ def test_only_what_the_teacher_is_sure_of_is_learned():
     views = Views(torch.zeros(1, 3, 4, 4), taught * 0, taught * 0.0, taught, taught.float())
     loss = consistency_loss(torch.zeros(1, 1, 4, 4), views)
     assert loss.item() == pytest.approx(0.5 * math.log(2) + 0.5 / 3, abs=1e-4)
+
+
+def test_the_teacher_counts_as_far_as_no_trusted_label_speaks():
+    taught = torch.ones(1, 4, 4, dtype=torch.long)
+    losses = [
+        consistency_loss(
+            torch.zeros(1, 1, 4, 4),
+            Views(torch.zeros(1, 3, 4, 4), taught, torch.full((1, 4, 4), trust), taught, torch.ones(1, 4, 4)),
+        ).item()
+        for trust in (0.0, 0.75, 1.0)
+    ]
+    # p = 1/2 of a mask that is all class 1: ln 2 + 1 - 2*(16*.5)/(16*.5+16) = ln 2 + 1/3.
+    assert losses == pytest.approx([math.log(2) + 1 / 3, (math.log(2) + 1 / 3) / 4, 0.0], abs=1e-4)

@@ -57,3 +57,12 @@ def test_an_image_of_weight_nothing_has_no_loss_and_no_gradient():
     assert loss.item() == 0.0
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def test_a_class_that_a_mask_lacks_has_no_dice_where_masks_miss_objects():
+    # Nothing in the mask, p = 1/2: cross-entropy ln 2, and soft Dice of 0 counts only if absence is known.
+    masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    logits = torch.zeros(1, 1, 4, 4)
+    assert label_loss(logits, masks, everywhere(masks)).tolist() == pytest.approx([math.log(2) + 1], abs=1e-4)
+    missing = label_loss(logits, masks, everywhere(masks), present_only=True)
+    assert missing.tolist() == pytest.approx([math.log(2)], abs=1e-4)
