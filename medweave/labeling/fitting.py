@@ -21,6 +21,11 @@ from medweave.labeling.prompt_choice import choose_prompts, mean_dice, prompt_ca
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
 
 if TYPE_CHECKING:
+    if len(set(gold.folds.values())) < 2:
+        raise InputError(
+            f"labeling.labeler={labeler.name}: what is learned from gold is measured on gold of other groups, and there "
+            "is one group; add gold, or take a labeler that learns nothing (labeling.adapt=false)"
+        )
     from medweave.labeling.crop import CropLabeler
     from medweave.labeling.sam import SamLabeler
 
@@ -69,7 +74,7 @@ def fit_to_gold(labeler: Labeler, gold: GoldSet, settings: Labeling, work: Path)
 
     `crop` is trained; with `settings.adapt` a model of SAM's kind is adapted, and stays as it was if that is not
     better by cross-validation; others learn nothing. Goes on from what an earlier call left in the folder `work`.
-    Raises InputError for a labeler that cannot adapt, and for gold in which there is no object.
+    Raises InputError for a labeler that cannot adapt, for gold in which there is no object, and for gold of one group.
     """
     card = FittedCard(labeler.name, labeler.digest, settings.prompts)
     if labeler.name != "crop" and not settings.adapt:

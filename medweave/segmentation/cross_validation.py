@@ -24,22 +24,24 @@ def train_coarse(
 ) -> Segmenter:
     """Train one member a fold of gold and choose the number of steps by the mean out-of-fold Dice.
 
-    Images of `data` that are not gold take part in every fold but those whose group is held out.
+    Images of `data` that are not gold take part in every fold but those whose group is held out. There are no more folds
+    than groups of gold; with one group there is one member, which saw all of it, and nothing is measured.
 
     The card's `training` has `folds` (group id to the member that never saw it), the out-of-fold Dice over steps,
     and `stop_share`, the chosen part of the planned steps.
     """
     gold = data.subset(np.flatnonzero(data.gold))
     groups = [row.group_id for row in gold.rows]
-    folds = group_folds(groups, settings.folds, seed)
+    count = min(settings.folds, len(set(groups)))
+    folds = group_folds(groups, count, seed)
     steps = snapshots(settings.coarse_steps, settings.evaluations)
     architecture = architecture_of(settings, len(classes))
     flips, most = flips_of(settings), most_components(gold.masks, len(classes))
     trained, scores = [], np.zeros((len(gold), len(steps)))
-    for fold in range(settings.folds):
-        plan = Plan(f"coarse fold {fold + 1}/{settings.folds}", settings.coarse_steps, steps, seed + fold)
+    for fold in range(count):
+        plan = Plan(f"coarse fold {fold + 1}/{count}", settings.coarse_steps, steps, seed + fold)
         held_out = np.flatnonzero(folds == fold)
-        seen = data.without({groups[index] for index in held_out})
+        seen = data.without({groups[index] for index in held_out}) if count > 1 else data
         result = train(architecture, seen, settings, compute, plan, work / f"fold-{fold}")
         card = Card(architecture, classes, settings.image_size, result.encoder_weights, most, flips)
         for column, step in enumerate(steps):
@@ -47,13 +49,13 @@ def train_coarse(
             scores[held_out, column] = _dice(member, gold.subset(held_out), settings.image_size)
         trained.append(result)
     curve = scores.mean(axis=0)
-    best = choose_snapshot(scores)
+    best = choose_snapshot(scores) if count > 1 else len(steps) - 1
     training = {
         "seed": seed,
         "planned_steps": settings.coarse_steps,
         "steps": steps[best],
         "stop_share": steps[best] / settings.coarse_steps,
-        "out_of_fold_dice": [[step, float(value)] for step, value in zip(steps, curve, strict=True)],
+        "out_of_fold_dice": [[step, float(value)] for step, value in zip(steps, curve, strict=True) if count > 1],
         "folds": {group: int(fold) for group, fold in zip(groups, folds, strict=True)},
         "losses": {f"coarse fold {fold + 1} loss": result.losses for fold, result in enumerate(trained)},
     }

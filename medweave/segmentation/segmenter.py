@@ -137,8 +137,8 @@ class Segmenter:
         """What was measured over the steps of training, by name: losses, and out-of-fold Dice of an ensemble."""
         training = self.card.training
         curves = {name: [(int(s), float(v)) for s, v in points] for name, points in training["losses"].items()}
-        if "out_of_fold_dice" in training:
-            curves["out-of-fold Dice"] = [(int(s), float(v)) for s, v in training["out_of_fold_dice"]]
+        if measured := training.get("out_of_fold_dice"):
+            curves["out-of-fold Dice"] = [(int(s), float(v)) for s, v in measured]
         return curves
 
     def unseen_member(self, group_id: str) -> int | None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from medweave.segmentation.cross_validation import choose_snapshot, snapshots, train_coarse
+from tests.segmentation.conftest import make_discs
 
 
 def test_snapshots_go_from_two_fifths_to_the_end():
@@ -51,3 +52,17 @@ def test_the_card_says_where_it_stopped_and_the_seed_repeats_it(tmp_path, recipe
     assert "out-of-fold Dice" in coarse.curves()
     again = train_coarse(discs, ("disc",), recipe, compute, 0, tmp_path / "again")
     assert again.digest == coarse.digest
+
+
+def test_there_are_no_more_folds_than_groups(tmp_path, recipe, compute):
+    data = make_discs(3)
+    coarse = train_coarse(data, ("disc",), recipe.model_copy(update={"folds": 5}), compute, 0, tmp_path)
+    assert len(coarse.members) == 3
+    assert sorted(coarse.card.training["folds"].values()) == [0, 1, 2]
+
+
+def test_of_one_group_there_is_one_member_and_nothing_is_measured(tmp_path, recipe, compute):
+    coarse = train_coarse(make_discs(1), ("disc",), recipe, compute, 0, tmp_path)
+    assert len(coarse.members) == 1
+    assert coarse.card.training["stop_share"] == 1.0
+    assert "out-of-fold Dice" not in coarse.curves()
