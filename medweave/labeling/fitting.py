@@ -21,11 +21,6 @@ from medweave.labeling.prompt_choice import choose_prompts, mean_dice, prompt_ca
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
 
 if TYPE_CHECKING:
-    if len(set(gold.folds.values())) < 2:
-        raise InputError(
-            f"labeling.labeler={labeler.name}: what is learned from gold is measured on gold of other groups, and there "
-            "is one group; add gold, or take a labeler that learns nothing (labeling.adapt=false)"
-        )
     from medweave.labeling.crop import CropLabeler
     from medweave.labeling.sam import SamLabeler
 
@@ -82,6 +77,11 @@ def fit_to_gold(labeler: Labeler, gold: GoldSet, settings: Labeling, work: Path)
     if not any(image.mask.any() for image in gold.images):
         raise InputError(
             f"labeling.labeler={labeler.name}: there is no object in any gold mask; add gold that has some"
+        )
+    if len(set(gold.folds.values())) < 2:
+        raise InputError(
+            f"labeling.labeler={labeler.name}: what it learns from gold is measured on gold of other groups, and there "
+            "is one group; add gold, or take a labeler that learns nothing (labeling.adapt=false)"
         )
     from medweave.labeling.crop import CropLabeler
     from medweave.labeling.sam import SamLabeler

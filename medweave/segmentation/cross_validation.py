@@ -24,8 +24,8 @@ def train_coarse(
 ) -> Segmenter:
     """Train one member a fold of gold and choose the number of steps by the mean out-of-fold Dice.
 
-    Images of `data` that are not gold take part in every fold but those whose group is held out. There are no more folds
-    than groups of gold; with one group there is one member, which saw all of it, and nothing is measured.
+    Images of `data` that are not gold take part in every fold but those whose group is held out. There are no more
+    folds than groups of gold; with one group there is one member, which saw all of it, and nothing is measured.
 
     The card's `training` has `folds` (group id to the member that never saw it), the out-of-fold Dice over steps,
     and `stop_share`, the chosen part of the planned steps.

@@ -163,3 +163,13 @@ def test_errors_and_prompts_come_from_the_coarse_model(few_steps, tmp_path):
     offered = {one["margin"] for one in ellipse.card.prompt_dice}
     assert ellipse.card.prompts.margin == min(offered) < max(offered)  # as the boxes are right
     assert not ellipse.card.prompts.auto
+
+
+def test_gold_of_one_group_teaches_nothing_that_could_be_measured(tmp_path):
+    images = [replace(image, target=replace(image.target, group_id="g0")) for image in gold_images()]
+    one_group = GoldSet(images, {"g0": 0}, 1)
+    settings = Labeling(labeler="crop")
+    with pytest.raises(InputError, match="there is one group; add gold, or take a labeler that learns nothing"):
+        fit_to_gold(CropLabeler(1, "cpu", "fp32"), one_group, settings, tmp_path)
+    kept = fit_to_gold(small_sam(), one_group, Labeling(labeler="compact"), tmp_path)
+    assert not kept.weights
