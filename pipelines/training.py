@@ -51,7 +51,7 @@ def training(settings: Settings) -> None:
             label(images, gold, coarse, labeler, fitted, source, labeling, id=f"label_{name}{at}")
             for name, images, source in labelled
         )
-        weak, made, measured_gold, drift, _ = check_labels(
+        weak, made, measured_gold, drift, calibration, _ = check_labels(
             gold, of_gold, of_unlabeled, of_synthetic, settings.only("data", "quality"), id=f"check_labels{at}"
         )
         checked = f"check_drift{at}"
@@ -67,6 +67,6 @@ def training(settings: Settings) -> None:
     version = register(gold, weak, made, test, coarse, baseline, final, on_baseline, on_final, settings)
     promotion = promote(version, test, on_baseline, on_final, settings)
     report(
-        inventory, validation, measured_gold, unlabeled, weak, made, test, drift,
+        inventory, validation, measured_gold, unlabeled, weak, made, test, drift, calibration,
         coarse, fitted, baseline, final, on_baseline, on_final, ablation, version, promotion, settings,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.home import work_folder
 from medweave.quality import check_labels as check
-from medweave.quality import label_frames, label_report, measure_labels, with_coarse
+from medweave.quality import count_reasons, gold_standard, label_frames, label_report, measure_labels, with_coarse
 from steps.caching import QUALITY
 
 
@@ -21,18 +21,24 @@ def check_labels(
     Annotated[ImageTable, "synthetic"],
     Annotated[ImageTable, "measured_gold"],
     Annotated[dict[str, Any], "drift"],
+    Annotated[dict[str, Any], "calibration"],
     Annotated[HTMLString, "labels_page"],
 ]:
-    """Cleaned labels with predicted Dice, decision and weight; gold with the same features; what differs from gold."""
+    """Cleaned labels with predicted Dice, decision and weight; gold with the same features; what differs from gold.
+
+    The calibration tells how the predicted Dice was learnt and how well it holds, and why labels were not accepted.
+    """
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
     inputs = [table.digest for table in (gold, gold_weak, weak, synthetic)]
     with work_folder("check", *inputs, settings.model_dump(mode="json")) as work:
         reference = with_coarse(gold, gold_weak, work / "gold")
+        standard = gold_standard(reference, gold_weak, [weak, synthetic], settings.quality, classes, max_pixels)
         weak, synthetic = (
-            check(table, reference, gold_weak, settings.quality, classes, max_pixels, work / name)
+            check(table, standard, settings.quality, classes, max_pixels, work / name)
             for name, table in (("weak", weak), ("synthetic", synthetic))
         )
         measured = measure_labels(reference, classes, max_pixels, work / "measured")
     compared = label_report(label_frames(measured, weak, synthetic), settings.quality.drift_effect, settings.seed)
     page = compared.html or "<p>Too few labels to compare.</p>"
-    return weak, synthetic, measured, compared.to_json(), HTMLString(page)
+    reasons = {"weak": count_reasons(weak), "synthetic": count_reasons(synthetic)}
+    return weak, synthetic, measured, compared.to_json(), {**standard.to_json(), "reasons": reasons}, HTMLString(page)

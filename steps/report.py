@@ -35,6 +35,7 @@ def report(
     synthetic: ImageTable,
     test: ImageTable,
     drift: dict[str, Any],
+    calibration: dict[str, Any],
     coarse: Segmenter,
     fitted: FittedLabeler,
     baseline: Segmenter,
@@ -85,7 +86,7 @@ def report(
         "weak": feature_frame(weak, "weak"),
         "synthetic": feature_frame(synthetic, "synthetic"),
     }
-    predicted = [row for shard in weak.shards(["predicted_dice", "low", "decision"]) for row in shard]
+    predicted = [row for shard in weak.shards(["predicted_dice", "decision"]) for row in shard]
     page = render_report(
         ReportContent(
             summary=summary,
@@ -108,7 +109,7 @@ def report(
             predicted_dice=[
                 (row.predicted_dice, row.decision or "") for row in predicted if row.predicted_dice is not None
             ],
-            calibrated=any(row.low is not None for row in predicted),
+            calibration=calibration,
             per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
             learned=fitted.card.told(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,21 +32,27 @@ class CoarsePredictor(Protocol):
     def digest(self) -> str:
         """SHA-256 of the weights."""
 
-    def probabilities(self, images: Sequence[Image], rows: Sequence[ImageRow]) -> NDArray[np.float32]:
-        """Foreground probabilities NxCxHxW at the network's size, 0..1, of N images HxWx3 uint8 and their rows."""
+    def predict(
+        self, images: Sequence[Image], rows: Sequence[ImageRow]
+    ) -> Sequence[tuple[NDArray[np.float32], dict[str, float]]]:
+        """Of each image HxWx3 uint8 and its row: probabilities CxHxW at the network's size, 0..1, and features."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What the coarse model saw and the mask, as PNGs, and how they came about; without a mask `missing` says why."""
+    """What the coarse model saw and the mask, as PNGs, and how they came about; without a mask `missing` says why.
+
+    `features` are the coarse model's for the row.
+    """
 
     coarse: bytes | None
     mask: bytes | None
     made_by: dict[str, Any]
+    features: dict[str, float] = field(default_factory=dict)
 
     def on(self, row: ImageRow, source: LabelSource) -> ImageRow:
         """The row with this label; without a mask its label source is `none`."""
-        row = replace(row, coarse=self.coarse)
+        row = replace(row, coarse=self.coarse, features={**row.features, **self.features})
         if self.mask is not None:
             return row.with_label(source, MaskRef(png=self.mask), self.made_by)
         return replace(row, label_source="none", label_id=None, mask=MaskRef(), made_by=self.made_by)
@@ -75,29 +81,34 @@ class Chain:
 
     def label(self, items: Sequence[tuple[ImageRow, Image]], in_parts: Halving) -> list[Label]:
         """One label for each row with its image HxWx3 uint8, computed at once as far as memory suffices."""
-        probabilities = in_parts(self._predict, items)
-        plans = [self._plan(row, image, seen) for (row, image), seen in zip(items, probabilities, strict=True)]
+        seen = [one or (None, {}) for one in in_parts(self._predict, items)]
+        plans = [self._plan(row, image, found) for (row, image), (found, _) in zip(items, seen, strict=True)]
         made = iter(in_parts(self.labeler.segment, [plan for plan in plans if isinstance(plan, Target)]))
         labels = []
-        for (row, _), seen, plan in zip(items, probabilities, plans, strict=True):
-            coarse = encode_probabilities(seen) if seen is not None and np.isfinite(seen).all() else None
+        for (row, _), (found, features), plan in zip(items, seen, plans, strict=True):
+            coarse = encode_probabilities(found) if found is not None and np.isfinite(found).all() else None
             result = next(made) if isinstance(plan, Target) else plan
             if isinstance(plan, Target) and isinstance(result, Made):
-                labels.append(Label(coarse, encode_mask(result.class_map()), self._made_by(row, plan, result)))
+                label = Label(coarse, encode_mask(result.class_map()), self._made_by(row, plan, result))
             else:
-                labels.append(self._missing(coarse, result.reason if isinstance(result, NoMask) else OUT_OF_MEMORY))
+                label = self._missing(coarse, result.reason if isinstance(result, NoMask) else OUT_OF_MEMORY)
+            labels.append(replace(label, features=features if coarse else {}))
         return labels
 
     def without_memory(self) -> Label:
         """What an image gets that is larger than memory."""
         return self._missing(None, OUT_OF_MEMORY)
 
-    def _predict(self, items: Sequence[tuple[ImageRow, Image]]) -> Sequence[NDArray[np.float32]]:
-        probabilities = self.coarse.probabilities([image for _, image in items], [row for row, _ in items])
-        if probabilities.shape[1] != self.classes:
-            found = probabilities.shape[1]
-            raise InputError(f"coarse model: has {found} classes, data.classes has {self.classes}; train it again")
-        return list(probabilities)
+    def _predict(
+        self, items: Sequence[tuple[ImageRow, Image]]
+    ) -> Sequence[tuple[NDArray[np.float32], dict[str, float]]]:
+        seen = self.coarse.predict([image for _, image in items], [row for row, _ in items])
+        for probabilities, _ in seen[:1]:
+            if len(probabilities) != self.classes:
+                raise InputError(
+                    f"coarse model: has {len(probabilities)} classes, data.classes has {self.classes}; train it again"
+                )
+        return seen
 
     def _plan(self, row: ImageRow, image: Image, probabilities: NDArray[np.float32] | None) -> Target | NoMask:
         if probabilities is None:

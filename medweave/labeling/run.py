@@ -24,10 +24,11 @@ def label_images(
 ) -> ImageTable:
     """Label every image of `table`; the rows, in order, go to a table in the folder `work`.
 
-    Every row gets `coarse`. A row with a mask gets `source` as its label source and in `made_by` what it takes to make
-    the mask again: the labeler's provenance, the code's version, and, for labelers that are prompted, the coarse
-    model's digest and the prompts; besides, the labeler's `score` and the `agreement` of the prompts, where there are
-    any. A row that gets no mask has label source `none` and the reason in `made_by["missing"]`.
+    Every row gets `coarse` and the coarse model's `features`. A row with a mask gets `source` as its label source and
+    in `made_by` what it takes to make the mask again: the labeler's provenance, the code's version, and, for labelers
+    that are prompted, the coarse model's digest and the prompts; besides, the labeler's `score` and the `agreement` of
+    the prompts, where there are any. A row that gets no mask has label source `none` and the reason in
+    `made_by["missing"]`.
 
     Goes on after the shards that `work` already has; the result is that of a run without a break. Labels of the same
     recipe that an earlier run left in the folder `store` are not made again, and new ones are left there.

@@ -47,13 +47,14 @@ class LabelStore:
         if _sha256(text).encode() != digest:
             return None
         entry = json.loads(text)
-        return Label(_decoded(entry["coarse"]), _decoded(entry["mask"]), entry["made_by"])
+        return Label(_decoded(entry["coarse"]), _decoded(entry["mask"]), entry["made_by"], entry["features"])
 
     def put(self, row: ImageRow, label: Label) -> None:
         """Keep the label of an image."""
         if not self._writable:
             return
-        entry = {"coarse": _encoded(label.coarse), "mask": _encoded(label.mask), "made_by": label.made_by}
+        coded = {"coarse": _encoded(label.coarse), "mask": _encoded(label.mask)}
+        entry = {**coded, "made_by": label.made_by, "features": label.features}
         text = json.dumps(entry, sort_keys=True).encode()
         path = self._path(row)
         aside = path.with_suffix(f".{os.getpid()}.part")

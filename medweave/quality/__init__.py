@@ -1,7 +1,7 @@
 """Quality control of labels: cleanup, features, calibrated Dice, the gate, drift against gold."""
 
-from medweave.quality.calibration import Calibration, fit_calibration, uncalibrated
-from medweave.quality.checks import calibrate, check_labels, gold_bounds, measure_labels, with_coarse
+from medweave.quality.calibration import Calibration, Pair, fit_calibration, uncalibrated
+from medweave.quality.checks import Standard, check_labels, count_reasons, gold_standard, measure_labels, with_coarse
 from medweave.quality.cleanup import clean_mask
 from medweave.quality.drift import (
     FeatureDrift,
@@ -21,16 +21,18 @@ __all__ = [
     "FeatureDrift",
     "LabelBounds",
     "LabelReport",
+    "Pair",
+    "Standard",
     "act_on_drift",
     "bounds_from_features",
-    "calibrate",
     "check_labels",
     "clean_mask",
+    "count_reasons",
     "decide",
     "drift_from_gold",
     "feature_frame",
     "fit_calibration",
-    "gold_bounds",
+    "gold_standard",
     "label_features",
     "label_frames",
     "label_report",

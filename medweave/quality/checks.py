@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,16 @@ from numpy.typing import NDArray
 
 from medweave import progress
 from medweave.config import Quality
-from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import encode_mask, read_mask
-from medweave.data.probabilities import decode_probabilities
 from medweave.data.table import ImageRow, ImageTable, MaskRef, ShardWriter, write_table
+from medweave.quality.assessment import Judged, coverage, cross_validated, rank_correlation
 from medweave.quality.calibration import Calibration, fit_calibration, uncalibrated
 from medweave.quality.cleanup import clean_mask
-from medweave.quality.features import label_features, mask_dice
-from medweave.quality.gate import LabelBounds, bounds_from_features, decide
+from medweave.quality.features import small_mask, view_features
+from medweave.quality.gate import LabelBounds, bounds_from_features, decide, kind_of
+from medweave.quality.pairs import GoldPairs, gold_pairs, known_features, label_view, trust_features
+
+MOST_POINTS = 200
 
 
 def with_coarse(gold: ImageTable, gold_weak: ImageTable, folder: Path) -> ImageTable:
@@ -44,37 +48,94 @@ def measure_labels(table: ImageTable, classes: int, max_pixels: int, work: Path)
     return _map_rows("measure labels", table, measured, work)
 
 
-def check_labels(
-    table: ImageTable,
-    gold: ImageTable | None,
-    gold_weak: ImageTable | None,
+@dataclass(frozen=True)
+class Standard:
+    """What labels are held against: the bounds that gold sets, and the Dice that they are predicted to reach.
+
+    `learnt` are the labels of gold that the calibration is from (None without calibration), `judged` the same, each
+    judged by a calibration that never saw its group.
+    """
+
+    bounds: LabelBounds = field(default_factory=LabelBounds)
+    calibration: Calibration = field(default_factory=uncalibrated)
+    learnt: GoldPairs | None = None
+    judged: tuple[Judged, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What a report tells, JSON-serialisable.
+
+        `source` (`chain`, `simulated`, or None without calibration) and the `features` in use; how many `labels` of how
+        many `groups` of gold it learnt from; of these, each judged without its group, the `rank_correlation` of
+        predicted and true Dice, the `coverage` of the intervals (both may be None), and `points` (image_id, predicted,
+        low, high, true), at most 200.
+        """
+        pairs = self.learnt.pairs if self.learnt else ()
+        step = math.ceil(len(self.judged) / MOST_POINTS) or 1
+        return {
+            "source": self.learnt.source if self.learnt else None,
+            "features": list(self.calibration.features),
+            "labels": len(pairs),
+            "groups": len({pair.group_id for pair in pairs}),
+            "rank_correlation": rank_correlation(self.judged),
+            "coverage": coverage(self.judged),
+            "points": [
+                [one.pair.image_id, *(round(v, 4) for v in (one.predicted, one.low, one.high, one.pair.dice))]
+                for one in self.judged[::step]
+            ],
+        }
+
+
+def gold_standard(
+    gold: ImageTable,
+    gold_weak: ImageTable,
+    tables: Sequence[ImageTable],
     settings: Quality,
     classes: int,
     max_pixels: int,
-    work: Path,
+) -> Standard:
+    """What the labels of `tables` are to be held against.
+
+    `gold` bounds their features. `gold_weak`, the gold images as the whole chain labels them out of fold, calibrates
+    the predicted Dice (see `gold_pairs` for labelers that cannot label gold). With labels of fewer than two groups
+    there is no calibration. `classes` counts the foreground classes; images and masks of more than `max_pixels` are
+    refused.
+    """
+    bounds = gold_bounds(gold, settings, classes, max_pixels)
+    found = gold_pairs(gold, gold_weak, lambda mask: _clean(mask, settings, bounds), classes, max_pixels)
+    known = known_features(tables)
+    calibration = fit_calibration(found.pairs, known)
+    if calibration.line is None:
+        return Standard(bounds)
+    return Standard(bounds, calibration, found, tuple(cross_validated(found.pairs, known)))
+
+
+def check_labels(
+    table: ImageTable, standard: Standard, settings: Quality, classes: int, max_pixels: int, work: Path
 ) -> ImageTable:
     """Clean, measure and judge every label of `table`; the rows, in order, go to a table in the folder `work`.
-
-    `gold` (its `coarse` column out of fold) bounds the features; without it nothing is out of bounds. `gold_weak`
-    are the gold images as the whole chain labels them out of fold: they calibrate the predicted Dice, and without
-    them it is the agreement with the coarse model. `classes` counts the foreground classes; images and masks of more
-    than `max_pixels` are refused.
 
     A row gets the cleaned mask (its `made_by` and `label_id` say how it was cleaned), `features`, `predicted_dice`,
     `low`, `high`, `decision` and `weight`; the reason stands in `made_by["reason"]` and is no part of `label_id`. A
     row without a label is rejected. Goes on after the shards that `work` already has.
     """
-    bounds = gold_bounds(gold, settings, classes, max_pixels) if gold else LabelBounds()
-    calibration = (
-        calibrate(gold, gold_weak, bounds, settings, classes, max_pixels) if gold and gold_weak else uncalibrated()
-    )
 
     def checked(row: ImageRow) -> ImageRow:
         if row.label_source == "none":
             return replace(row, decision="reject", weight=0.0)
-        return _check(row, calibration, bounds, settings, classes, max_pixels)
+        return _check(row, standard, settings, classes, max_pixels)
 
     return _map_rows("check labels", table, checked, work)
+
+
+def count_reasons(table: ImageTable) -> dict[str, dict[str, int]]:
+    """For the decisions `review` and `reject`, how many labels have each kind of reason, the most frequent first."""
+    rows = [row for shard in table.shards(["decision", "made_by"]) for row in shard if row.label_source != "none"]
+    return {
+        decision: dict(
+            Counter(kind_of(row.made_by["reason"]) for row in rows if row.decision == decision).most_common()
+        )
+        for decision in ("review", "reject")
+    }
 
 
 def gold_bounds(gold: ImageTable, settings: Quality, classes: int, max_pixels: int) -> LabelBounds:
@@ -85,51 +146,28 @@ def gold_bounds(gold: ImageTable, settings: Quality, classes: int, max_pixels: i
     return bounds_from_features(features, settings.slack)
 
 
-def calibrate(
-    gold: ImageTable, gold_weak: ImageTable, bounds: LabelBounds, settings: Quality, classes: int, max_pixels: int
-) -> Calibration:
-    """Fit the predicted Dice on gold images that the whole chain labelled too, after the same cleanup.
-
-    Empty made labels are left out, as they are rejected anyway. With no label left: `uncalibrated()`.
-    """
-    truths = {row.image_id: row.mask for shard in gold.shards(["mask"]) for row in shard}
-    agreement, dice, groups = [], [], []
-    for row in gold_weak:
-        if row.label_source == "none" or not row.coarse:
-            continue
-        mask = clean_mask(
-            read_mask(row.mask, classes, max_pixels), settings.min_component_share, bounds.most_components
-        )
-        features = _features(row, mask, classes, max_pixels)
-        if features["components"] == 0:
-            continue
-        agreement.append(features["agreement"])
-        dice.append(mask_dice(mask, read_mask(truths[row.image_id], classes, max_pixels), classes))
-        groups.append(row.group_id)
-    return fit_calibration(np.array(agreement), np.array(dice), groups) if groups else uncalibrated()
-
-
-def _check(
-    row: ImageRow, calibration: Calibration, bounds: LabelBounds, settings: Quality, classes: int, max_pixels: int
-) -> ImageRow:
-    mask = clean_mask(read_mask(row.mask, classes, max_pixels), settings.min_component_share, bounds.most_components)
+def _check(row: ImageRow, standard: Standard, settings: Quality, classes: int, max_pixels: int) -> ImageRow:
+    bounds = standard.bounds
+    mask = _clean(read_mask(row.mask, classes, max_pixels), settings, bounds)
     features = _features(row, mask, classes, max_pixels)
-    predicted: tuple[float | None, float | None, float | None] = (None, None, None)
-    if "agreement" in features:
-        predicted = calibration.predict(features["agreement"])
-    decision, weight, reason = decide(predicted[0], predicted[1], features, bounds, settings)
+    predicted, low, high = standard.calibration.predict(trust_features(row, features))
+    decision, weight, reason = decide(predicted, low, features, bounds, settings)
     made_by: dict[str, Any] = {**row.made_by, "cleanup": _cleanup(settings, bounds)}
     labelled = row.with_label(row.label_source, MaskRef(png=encode_mask(mask)), made_by)
     return replace(
         labelled,
         made_by={**made_by, "reason": reason},
         features={**row.features, **features},
-        predicted_dice=predicted[0],
-        low=predicted[1],
-        high=predicted[2],
+        predicted_dice=predicted,
+        low=low,
+        high=high,
         decision=decision,
         weight=weight,
     )
+
+
+def _clean(mask: NDArray[np.uint8], settings: Quality, bounds: LabelBounds) -> NDArray[np.uint8]:
+    return clean_mask(mask, settings.min_component_share, bounds.most_components)
 
 
 def _cleanup(settings: Quality, bounds: LabelBounds) -> dict[str, Any]:
@@ -137,8 +175,7 @@ def _cleanup(settings: Quality, bounds: LabelBounds) -> dict[str, Any]:
 
 
 def _features(row: ImageRow, mask: NDArray[np.uint8], classes: int, max_pixels: int) -> dict[str, float]:
-    coarse = decode_probabilities(row.coarse, classes) if row.coarse else None
-    return label_features(to_rgb8(read_image(row.image_uri, max_pixels)), mask, coarse)
+    return view_features(label_view(row, classes, max_pixels), small_mask(mask))
 
 
 def _map_rows(name: str, table: ImageTable, change: Callable[[ImageRow], ImageRow], work: Path) -> ImageTable:

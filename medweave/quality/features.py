@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 SHAPE_FEATURES = ("area_share", "components", "compactness", "center_x", "center_y", "border_contact", "contrast")
 COARSE_FEATURES = ("agreement", "margin")
 FEATURES = SHAPE_FEATURES + COARSE_FEATURES
+"""Those that are compared with gold's."""
 
 LONGER_SIDE = 256
 RING_SHARE = 0.04
 
 
+@dataclass(frozen=True)
+class View:
+    """An image on which labels are described, at most 256 px on the longer side.
+
+    `gray` is HxW float64, 0..255; `coarse` CxHxW float32 foreground probabilities (class k+1 in channel k), or None.
+    """
+
+    gray: NDArray[np.float64]
+    coarse: NDArray[np.float32] | None
+
+
+def small_view(image: NDArray[np.uint8], coarse: NDArray[np.floating] | None) -> View:
+    """The view of an image HxWx3 uint8 with coarse probabilities Cxhxw at any resolution, or None."""
+    import cv2
+
+    height, width = _small(image.shape)
+    gray = cv2.cvtColor(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    resized = None if coarse is None else np.stack([cv2.resize(p, (width, height)) for p in coarse.astype(np.float32)])
+    return View(gray.astype(np.float64), resized)
+
+
+def small_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The class map (HxW uint8) at the size of its image's view."""
+    import cv2
+
+    height, width = _small(mask.shape)
+    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
+
+
 def label_features(
     image: NDArray[np.uint8], mask: NDArray[np.uint8], coarse: NDArray[np.floating] | None
 ) -> dict[str, float]:
-    """Describe a label by finite numbers, on a copy of at most 256 px on the longer side.
+    """The `view_features` of a label HxW at the size of its image HxWx3; `coarse` is Cxhxw of any size, or None."""
+    return view_features(small_view(image, coarse), small_mask(mask))
 
-    `image` is HxWx3 uint8, `mask` an HxW uint8 class map (0 = background), `coarse` CxhxW foreground
-    probabilities (class k+1 in channel k) at any resolution, or None. Foreground is every class together:
+
+def view_features(view: View, mask: NDArray[np.uint8]) -> dict[str, float]:
+    """Describe a label by finite numbers.
+
+    `mask` is an HxW uint8 class map (0 = background) of the view's size. Foreground is every class together:
 
     - `area_share`: foreground / image, 0..1
     - `components`: number of 8-connected components, summed over classes
@@ -29,31 +65,29 @@ def label_features(
     - `contrast`: |mean_in - mean_ring| / (std_in + std_ring + 1) of the gray levels 0..255, where the ring is what
       a dilation by 4 % of the longer side adds (0 without a ring)
 
-    and, only with `coarse`:
+    and, only with coarse probabilities p:
 
-    - `agreement`: Dice of (probability > 0.5, resized to the mask) and the mask, mean over the classes that either
-      has; 1 when both are empty
+    - `agreement`: Dice of p > 0.5 and the mask m, mean over the classes that either has; 1 when both are empty
+    - `expected_dice`: the same with p itself, 2 sum(p m) / (sum(p^2) + sum(m)), as in the Dice loss of Milletari et
+      al. (3DV 2016): disagreement counts less where the coarse model is not sure
     - `margin`: mean |2p - 1| over mask and ring (over the image for an empty mask), mean over classes, 0..1
 
     An empty mask has area_share, components, compactness, border_contact and contrast 0.
     """
     import cv2
 
-    scale = min(1.0, LONGER_SIDE / max(mask.shape))
-    width, height = (max(1, round(side * scale)) for side in mask.shape[::-1])
-    gray = cv2.cvtColor(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
     inside = mask > 0
-    reach = 2 * max(2, round(RING_SHARE * max(height, width))) + 1
+    reach = 2 * max(2, round(RING_SHARE * max(mask.shape))) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     around = cv2.dilate(inside.astype(np.uint8), kernel).astype(bool)
 
-    features = {**_shape(mask, inside), "contrast": _contrast(gray.astype(np.float64), inside, around & ~inside)}
-    if coarse is not None:
-        probabilities = np.stack([cv2.resize(p, (width, height)) for p in coarse.astype(np.float32)])
+    features = {**_shape(mask, inside), "contrast": _contrast(view.gray, inside, around & ~inside)}
+    if view.coarse is not None:
+        maps = _class_maps(mask, len(view.coarse))
         region = around if inside.any() else np.ones_like(inside)
-        features["agreement"] = class_dice(_class_maps(mask, len(coarse)), probabilities > 0.5)
-        features["margin"] = float(np.abs(2 * probabilities[:, region] - 1).mean())
+        features["agreement"] = class_dice(maps, view.coarse > 0.5)
+        features["expected_dice"] = _expected_dice(maps, view.coarse)
+        features["margin"] = float(np.abs(2 * view.coarse[:, region] - 1).mean())
     return features
 
 
@@ -68,6 +102,18 @@ def class_dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     overlaps = (first & second).sum(axis=(1, 2))
     present = sizes > 0
     return float((2 * overlaps[present] / sizes[present]).mean()) if present.any() else 1.0
+
+
+def _small(shape: tuple[int, ...]) -> tuple[int, int]:
+    scale = min(1.0, LONGER_SIDE / max(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _expected_dice(maps: NDArray[np.bool_], probabilities: NDArray[np.float32]) -> float:
+    present = (maps | (probabilities > 0.5)).any(axis=(1, 2))
+    shared = (probabilities * maps).sum(axis=(1, 2), dtype=np.float64)
+    sizes = np.square(probabilities).sum(axis=(1, 2), dtype=np.float64) + maps.sum(axis=(1, 2))
+    return float((2 * shared[present] / sizes[present]).mean()) if present.any() else 1.0
 
 
 def _class_maps(mask: NDArray[np.uint8], classes: int) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -67,8 +68,9 @@ def decide(
     """Decide on a label and say why: the decision, its training weight, the reason.
 
     Rejected: an empty mask, features out of bounds, predicted Dice below `settings.review`. To review: below
-    `settings.accept`, or not predicted (None). The weight is the predicted Dice (0..1) of an accepted label and 0
-    of any other. `low` (the lower end of the interval) only goes into the reason.
+    `settings.accept`, or not predicted (None), or with `low`, the lower end of its interval, below
+    `settings.accept_low` (None, no interval, counts as 0). The weight is the predicted Dice (0..1) of an accepted label
+    and 0 of any other.
     """
     if features["components"] == 0:
         return "reject", 0.0, "the mask is empty"
@@ -81,4 +83,11 @@ def decide(
         return "reject", 0.0, f"{dice} is below {settings.review:g}"
     if predicted_dice < settings.accept:
         return "review", 0.0, f"{dice} is below {settings.accept:g}"
+    if (low or 0.0) < settings.accept_low:
+        return "review", 0.0, f"{dice} has a lower end below {settings.accept_low:g}"
     return "accept", predicted_dice, f"{dice} reaches {settings.accept:g}"
+
+
+def kind_of(reason: str) -> str:
+    """A reason that `decide` gave, without the numbers that are the label's own."""
+    return re.sub(r"^(predicted Dice|\w+) [\d.e+-]+( \(at least [\d.]+\))?", r"\1", reason)

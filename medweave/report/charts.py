@@ -112,6 +112,31 @@ def scatter(points: Sequence[tuple[str, float, float]]) -> Markup:
     return _markup(svg)
 
 
+def calibration(points: Sequence[tuple[str, float, float, float, float]]) -> Markup:
+    """True against predicted Dice of gold labels, as (image_id, predicted Dice, low, high, true Dice).
+
+    The dashed line is a perfect prediction; dots whose true Dice lies outside of the interval are hollow.
+    """
+    side, left, top = 320, 56, 10
+    held = sum(low <= true <= high for _, _, low, high, true in points)
+    svg = _svg(
+        WIDTH,
+        side + top + 44,
+        f"Predicted Dice across and true Dice up of {len(points)} gold labels, each predicted without its own image. "
+        f"The interval holds the true Dice of {held}.",
+    )
+    x, y = Scale(0, 1, left, left + side), Scale(0, 1, top + side, top)
+    _x_axis(svg, x, top + side, top, "predicted Dice, with its 90 % interval")
+    _y_axis(svg, y, left, left + side, "true Dice")
+    _add(svg, "path", class_="zero", d=f"M{x(0)} {y(0)}L{x(1)} {y(1)}")
+    for name, predicted, low, high, true in points:
+        group = _add(svg, "g", class_="calibrated" if low <= true <= high else "calibrated missed")
+        _add(group, "path", class_="whisker", d=f"M{x(low):.1f} {y(true):.1f}H{x(high):.1f}")
+        dot = _add(group, "circle", class_="dot", cx=x(predicted), cy=y(true), r=4)
+        _add(dot, "title", f"{name}: predicted {predicted:.2f} ({low:.2f} to {high:.2f}), true {true:.2f}")
+    return _markup(svg)
+
+
 def decision_bar(name: str, counts: Mapping[str, int]) -> Markup:
     """One bar cut into accepted, to review and rejected; `counts` is keyed by decision."""
     total = sum(counts.values()) or 1

@@ -36,10 +36,12 @@ class ReportContent:
     `message`. `label_examples` has the keys `best`, `typical` and `worst`. `label_features` maps a label source to its
     features' values. `drift` maps a source, such as `weak accepted`, to `feature`, `gold_median`, `median`, `effect`,
     `spread`, `p`, `way` and `drifted` of each compared feature, `not_compared` to why there are none. `predicted_dice`
-    is (value, decision) of each made label; `calibrated` says whether it was learnt on gold images. `per_image` has
-    (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name whose last word is the quantity,
-    such as `final loss`, to (step, value). `learned` says in words what gold taught the labeler. `ablation` has
-    `name`, `dice` and `difference` (to the final model) of trainings without one part, both as in the summary.
+    is (value, decision) of each made label. `calibration` says how it was learnt and how well it holds
+    (`Standard.to_json` of quality control), and why labels were not accepted (`reasons`: label source to decision to
+    reason to count). `per_image` has (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name
+    whose last word is the quantity, such as `final loss`, to (step, value). `learned` says in words what gold taught the
+    labeler. `ablation` has `name`, `dice` and `difference` (to the final model) of trainings without one part, both as
+    in the summary.
     """
 
     summary: Mapping[str, Any]
@@ -56,7 +58,7 @@ class ReportContent:
     drift: Mapping[str, Sequence[Mapping[str, Any]]]
     not_compared: Mapping[str, str]
     predicted_dice: Sequence[tuple[float, str]]
-    calibrated: bool
+    calibration: Mapping[str, Any]
     per_image: Sequence[tuple[str, float, float]]
     curves: Mapping[str, Sequence[tuple[int, float]]]
     learned: str = ""

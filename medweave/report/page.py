@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medweave.report import charts
+from medweave.report.calibration import reason_rows, told_assessment, told_calibration
 from medweave.report.content import ReportContent
 from medweave.report.tiles import legend, picture_row
 
@@ -32,7 +33,7 @@ SETTINGS = (
     ("Folds on gold", "{segmentation[folds]}"),
     ("Training steps", "{segmentation[coarse_steps]} coarse, {segmentation[final_steps]} final and baseline"),
     ("Labeler", "{labeling[labeler]}, prompted by {labeling[prompts][kind]}"),
-    ("Accepted from", "predicted Dice {quality[accept]}"),
+    ("Accepted from", "predicted Dice {quality[accept]}, interval from {quality[accept_low]}"),
     ("Reviewed from", "predicted Dice {quality[review]}"),
     ("Surface tolerance (NSD)", "{evaluation[surface_tolerance]} px"),
 )
@@ -163,6 +164,10 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "examples": examples,
         "label_examples": [example for group in examples.values() for example in group],
         "predicted": predicted,
+        "told_calibration": told_calibration(content.calibration),
+        "told_assessment": told_assessment(content.calibration) if content.calibration.get("points") else "",
+        "points": content.calibration.get("points", []),
+        "reasons": list(reason_rows(content.calibration)),
         "per_image": per_image,
         "features": list(_features(content)),
         "drifted": {source: _drifted(content, source) for source in content.drift},

@@ -28,12 +28,24 @@ class OutOfFold:
 
     def probabilities(self, images: Sequence[np.ndarray], rows: Sequence[ImageRow]) -> np.ndarray:
         """Foreground probabilities NxCxSxS float32 of images HxWx3 uint8."""
+        return np.stack([probabilities for probabilities, _ in self.predict(images, rows)])
+
+    def predict(
+        self, images: Sequence[np.ndarray], rows: Sequence[ImageRow]
+    ) -> list[tuple[np.ndarray, dict[str, float]]]:
+        """For each image HxWx3 uint8 its foreground probabilities CxSxS float32, and features of its row.
+
+        The feature is `flip_agreement` (see `Prediction`), where there are flips at test time.
+        """
         judges = [self._coarse.unseen_member(row.group_id) for row in rows]
-        found: dict[int, np.ndarray] = {}
+        found: dict[int, tuple[np.ndarray, dict[str, float]]] = {}
         for member in set(judges):
             theirs = [index for index, judge in enumerate(judges) if judge == member]
-            found.update(zip(theirs, self._coarse.probabilities([images[i] for i in theirs], member), strict=True))
-        return np.stack([found[index] for index in range(len(images))])
+            seen = self._coarse.predict([images[i] for i in theirs], member)
+            for place, index in enumerate(theirs):
+                agreement = {} if seen.flip_agreement is None else {"flip_agreement": float(seen.flip_agreement[place])}
+                found[index] = seen.probabilities[place], agreement
+        return [found[index] for index in range(len(images))]
 
 
 def evaluate_segmenter(segmenter: Segmenter, test: ImageTable, settings: Settings) -> Evaluation:

@@ -49,6 +49,18 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What a segmenter says of N images.
+
+    `probabilities` of the foreground classes, NxCxSxS float32. `flip_agreement`, N float32 from 0 to 1: for each member
+    the Dice of each flip's mask with the mask of the flips' mean; the mean over flips and members. None without flips.
+    """
+
+    probabilities: np.ndarray
+    flip_agreement: np.ndarray | None
+
+
 class Segmenter:
     """One network, or an ensemble of them whose probabilities are averaged."""
 
@@ -108,22 +120,29 @@ class Segmenter:
 
     def probabilities(self, images: Sequence[np.ndarray], member: int | None = None) -> np.ndarray:
         """Foreground probabilities NxCxSxS float32 of images HxWx3 uint8, averaged over flips and members."""
+        return self.predict(images, member).probabilities
+
+    def predict(self, images: Sequence[np.ndarray], member: int | None = None) -> Prediction:
+        """The mean over flips and members (or one member) for images HxWx3 uint8, and how far flips agree."""
         import torch
 
         chosen = self.members if member is None else [self.members[member]]
-        batches = []
+        views = [(), *((axis,) for axis in self.card.flips)]
+        batches, agreements = [], []
         with torch.inference_mode(), autocast(self._compute):
             for start in range(0, len(images), BATCH):
                 pixels = to_batch(images[start : start + BATCH], self.card.image_size).to(self._device)
                 inputs = normalise(pixels).contiguous(memory_format=torch.channels_last)
-                views = [(), *((axis,) for axis in self.card.flips)]
-                total = sum(
-                    foreground(network(torch.flip(inputs, axes)).float()).flip(axes)
-                    for network in chosen
-                    for axes in views
-                )
-                batches.append((total / (len(chosen) * len(views))).cpu().numpy())  # type: ignore[union-attr]
-        return np.concatenate(batches) if batches else np.zeros((0, len(self.card.classes), 0, 0), np.float32)
+                means, agreeing = [], []
+                for network in chosen:
+                    flipped = [foreground(network(inputs.flip(axes)).float()).flip(axes) for axes in views]
+                    means.append(torch.stack(flipped).mean(dim=0))
+                    agreeing.append(torch.stack([mask_dice(one > 0.5, means[-1] > 0.5) for one in flipped]).mean(dim=0))
+                batches.append(torch.stack(means).mean(dim=0).cpu().numpy())
+                agreements.append(torch.stack(agreeing).mean(dim=0).cpu().numpy())
+        if not batches:
+            batches, agreements = [np.zeros((0, len(self.card.classes), 0, 0), np.float32)], [np.zeros(0, np.float32)]
+        return Prediction(np.concatenate(batches), np.concatenate(agreements) if self.card.flips else None)
 
     def predict_masks(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Class maps HxW uint8 at each image's own size; images HxWx3 uint8 are taken a batch at a time."""
@@ -153,6 +172,13 @@ def foreground(logits: torch.Tensor) -> torch.Tensor:
 
     background = torch.zeros_like(logits[:, :1])
     return torch.cat([background, logits], dim=1).softmax(dim=1)[:, 1:]
+
+
+def mask_dice(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Dice (B float32) of binary masks BxCxSxS, mean over the classes that either has; 1 where both are empty."""
+    sizes = first.sum(dim=(2, 3)) + second.sum(dim=(2, 3))
+    dice = 2 * (first & second).sum(dim=(2, 3)) / sizes
+    return dice.where(sizes > 0, float("nan")).nanmean(dim=1).nan_to_num(nan=1.0)
 
 
 def flips_of(settings: Segmentation) -> tuple[int, ...]:

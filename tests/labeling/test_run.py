@@ -63,8 +63,15 @@ def test_each_image_gets_the_mask_of_its_prompts_and_says_how(table, run, coarse
     (made,) = EllipseLabeler(1).segment([Target("", "", "", image, prompts)])
     assert (read_mask(row.mask, 1, 10_000) == made.class_map()).all()
     assert row.made_by["agreement"] == pytest.approx(made.agreement, abs=1e-4) and 0.5 < made.agreement < 1
-    expected = coarse.probabilities([cv2.imread(row.image_uri)], [row])[0]
+    expected, _ = coarse.predict([cv2.imread(row.image_uri)], [row])[0]
     assert np.abs(decode_probabilities(row.coarse, 1) - expected).max() <= 1 / 510 + 1e-6
+
+
+def test_each_row_keeps_its_features_and_gets_those_of_the_coarse_model(table, tmp_path, run):
+    measured = [type(row)(**{**vars(row), "features": {"sharpness": 0.5}}) for row in table]
+    for _ in range(2):
+        labelled = list(run(write_table(tmp_path / "measured", measured), store="labels"))
+        assert [row.features for row in labelled] == [{"sharpness": 0.5, "flip_agreement": k / 10} for k in range(7)]
 
 
 def test_an_image_without_a_prompt_stays_without_a_label(table, run, capsys):
@@ -196,14 +203,15 @@ def test_a_labeler_may_give_up_on_an_image(table, run):
 
 def test_a_coarse_model_that_gives_nan_costs_the_label_and_says_so(table, run, coarse):
     class Broken(type(coarse)):
-        def probabilities(self, images, rows):
-            found = super().probabilities(images, rows)
-            found[[row.image_id == "4" for row in rows], 0, 3, 3] = np.nan
-            return found
+        def predict(self, images, rows):
+            seen = super().predict(images, rows)
+            for (found, _), row in zip(seen, rows, strict=True):
+                found[0, 3, 3] = np.nan if row.image_id == "4" else found[0, 3, 3]
+            return seen
 
     labelled = list(run(table, coarse=Broken()))
     assert "coarse model gave probabilities that are not finite" in labelled[4].made_by["missing"]
-    assert labelled[4].label_source == "none" and labelled[4].coarse is None
+    assert labelled[4].label_source == "none" and labelled[4].coarse is None and labelled[4].features == {}
     assert labelled[5].label_source == "weak"
 
 

@@ -7,7 +7,8 @@ from medweave.labeling import Label, store
 from medweave.labeling.store import LabelStore
 
 ROW = ImageRow("a", "g", "a.png", "sha", 4, 6)
-MADE = Label(b"\x89coarse", b"\x89mask", {"labeler": "ellipse", "prompts": [{"box": [0.5, 1.0, 2.0, 3.0]}]})
+HOW = {"labeler": "ellipse", "prompts": [{"box": [0.5, 1.0, 2.0, 3.0]}]}
+MADE = Label(b"\x89coarse", b"\x89mask", HOW, {"flip_agreement": 0.75})
 NONE = Label(None, None, {"missing": "no prompt"})
 
 
@@ -29,7 +30,7 @@ def test_a_label_comes_back_for_its_image_and_recipe_only(tmp_path, label):
 def test_a_label_goes_onto_a_row():
     row = MADE.on(ROW, "synthetic")
     assert (row.label_source, row.mask.png, row.coarse) == ("synthetic", MADE.mask, MADE.coarse)
-    assert row.made_by == MADE.made_by and row.label_id
+    assert row.made_by == MADE.made_by and row.label_id and row.features == MADE.features
     assert NONE.on(row, "weak").label_source == "none" and NONE.on(row, "weak").label_id is None
 
 

@@ -10,9 +10,8 @@ from medweave.config import Quality
 from medweave.data.masks import encode_mask, read_mask
 from medweave.data.probabilities import encode_probabilities
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
-from medweave.quality.checks import calibrate, check_labels, measure_labels
+from medweave.quality.checks import Standard, check_labels, count_reasons, gold_standard, measure_labels
 from medweave.quality.features import FEATURES, label_features
-from medweave.quality.gate import LabelBounds
 
 SIZE = 64
 PIXELS = 10_000
@@ -68,14 +67,25 @@ def made(row, tmp_path):
     return write_table(tmp_path / "made", rows, shard_rows=2)
 
 
-def checked(made: ImageTable, gold, gold_weak, work) -> dict[str, ImageRow]:
-    table = check_labels(made, gold, gold_weak, SETTINGS, 1, PIXELS, work)
+@pytest.fixture
+def nothing(gold, tmp_path):
+    """A chain that labels no gold image and sees none."""
+    rows = [replace(r, label_source="none", mask=MaskRef(), label_id=None, coarse=None) for r in gold]
+    return write_table(tmp_path / "nothing", rows)
+
+
+def standard(gold, gold_weak, *tables) -> Standard:
+    return gold_standard(gold, gold_weak, tables, SETTINGS, 1, PIXELS)
+
+
+def checked(made: ImageTable, against: Standard, work) -> dict[str, ImageRow]:
+    table = check_labels(made, against, SETTINGS, 1, PIXELS, work)
     assert [r.image_id for r in table] == [r.image_id for r in made]
     return {r.image_id: r for r in table}
 
 
-def test_each_label_gets_its_decision(made, gold, tmp_path):
-    rows = checked(made, gold, None, tmp_path / "work")
+def test_each_label_gets_its_decision(made, gold, nothing, tmp_path):
+    rows = checked(made, standard(gold, nothing, made), tmp_path / "work")
     assert {name: r.decision for name, r in rows.items()} == {
         "good": "accept",
         "shifted": "review",
@@ -96,12 +106,12 @@ def test_each_label_gets_its_decision(made, gold, tmp_path):
 
 
 def test_without_gold_nothing_is_out_of_bounds(made, tmp_path):
-    assert checked(made, None, None, tmp_path / "work")["huge"].decision == "accept"
+    assert checked(made, Standard(), tmp_path / "work")["huge"].decision == "accept"
 
 
-def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, tmp_path):
+def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, nothing, tmp_path):
     before = {r.image_id: r for r in made}["good"]
-    after = checked(made, gold, None, tmp_path / "work")["good"]
+    after = checked(made, standard(gold, nothing, made), tmp_path / "work")["good"]
     mask = read_mask(after.mask, 1, PIXELS)
     assert (mask == disc(14)).all()
     how = {"labeler": "test", "cleanup": {"min_component_share": 0.1, "max_components": 2}}
@@ -113,39 +123,85 @@ def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, tmp_path):
 
 def test_the_predicted_dice_comes_from_gold_that_the_chain_labelled(made, gold, gold_weak, tmp_path):
     truth = [2 * (disc(10 + 0.6 * k) & disc(16)).sum() / (disc(10 + 0.6 * k).sum() + disc(16).sum()) for k in range(10)]
-    row = checked(made, gold, gold_weak, tmp_path / "work")["good"]
-    assert row.predicted_dice == pytest.approx(np.mean(truth))  # every agreement is 1: the mean is the prediction
+    against = standard(gold, gold_weak, made)
+    row = checked(made, against, tmp_path / "work")["good"]
+    # agreement and contrast (the images are flat) never vary, and expected Dice hardly: the mean is the prediction
+    assert row.predicted_dice == pytest.approx(np.mean(truth), abs=1e-6)
     others = [np.mean(np.delete(truth, k)) for k in range(10)]  # rank 10 of 10: the farthest ends
-    assert row.low == pytest.approx(min(m - abs(t - m) for m, t in zip(others, truth, strict=True)))
+    assert row.low == pytest.approx(min(m - abs(t - m) for m, t in zip(others, truth, strict=True)), abs=1e-6)
     assert row.high == 1  # the highest of m + |t - m| is above
 
 
-def test_gold_that_the_chain_could_not_label_does_not_calibrate(gold, gold_weak, tmp_path):
-    rows = [replace(r, label_source="none", mask=MaskRef(), label_id=None) for r in gold_weak]
-    nothing = write_table(tmp_path / "nothing", rows)
-    assert calibrate(gold, nothing, LabelBounds(), SETTINGS, 1, PIXELS).predict(0.4) == (0.4, None, None)
-    empty = gold_weak.shard(0)[0].with_label("weak", MaskRef(png=encode_mask(np.zeros((SIZE, SIZE), np.uint8))), {})
-    mixed = write_table(tmp_path / "mixed", [empty, *rows[1:5], *list(gold_weak)[5:]])
-    assert len(calibrate(gold, mixed, LabelBounds(), SETTINGS, 1, PIXELS).residuals) == 5
+def test_what_the_standard_tells_is_json_and_of_held_out_gold(gold, gold_weak, made):
+    told = standard(gold, gold_weak, made).to_json()
+    assert json.loads(json.dumps(told)) == told
+    assert (told["source"], told["labels"], told["groups"]) == ("chain", 10, 10)
+    assert told["features"] == ["agreement", "expected_dice", "contrast"]
+    (name, predicted, low, high, true), *rest = told["points"]
+    assert name == "g0" and len(rest) == 9
+    truth = [2 * (disc(10 + 0.6 * k) & disc(16)).sum() / (disc(10 + 0.6 * k).sum() + disc(16).sum()) for k in range(10)]
+    assert (predicted, true) == pytest.approx((np.mean(truth[1:]), truth[0]), abs=1e-4)
+    assert low <= predicted <= high
+    assert 0 <= told["coverage"] <= 1 and -1 <= told["rank_correlation"] <= 1
 
 
-def test_a_killed_run_goes_on_after_its_last_shard(made, gold, tmp_path):
-    whole = check_labels(made, gold, None, SETTINGS, 1, PIXELS, tmp_path / "whole")
+def test_a_labeler_that_cannot_label_gold_is_judged_by_simulated_errors(gold, row, made, tmp_path):
+    rows = [replace(r, label_source="none", mask=MaskRef(), label_id=None) for r in gold]
+    against = standard(gold, write_table(tmp_path / "imported", rows), made)
+    told = against.to_json()
+    assert told["source"] == "simulated" and told["groups"] == 10 and told["labels"] > 150
+    assert 100 <= len(told["points"]) <= 200 and told["rank_correlation"] > 0.2
+    assert 0.85 <= told["coverage"] <= 1
+    judged = checked(made, against, tmp_path / "work")
+    assert judged["good"].predicted_dice > judged["shifted"].predicted_dice + 0.1
+    assert judged["shifted"].low <= judged["shifted"].predicted_dice <= judged["shifted"].high
+
+
+@pytest.mark.parametrize("groups", [0, 1])
+def test_with_too_little_gold_the_agreement_stands_and_the_standard_says_so(gold, gold_weak, made, tmp_path, groups):
+    few = write_table(tmp_path / "few", list(gold)[:groups])
+    few_weak = write_table(tmp_path / "few_weak", list(gold_weak)[:groups])
+    against = standard(few, few_weak, made)
+    assert against.calibration.predict({"agreement": 0.4}) == (0.4, None, None)
+    told = against.to_json()
+    assert (told["source"], told["labels"], told["coverage"], told["rank_correlation"]) == (None, 0, None, None)
+
+
+def test_few_groups_of_gold_promise_nothing(gold, gold_weak, made, tmp_path):
+    few = write_table(tmp_path / "few", list(gold)[:4])
+    against = standard(few, write_table(tmp_path / "few_weak", list(gold_weak)[:4]), made)
+    assert against.learnt.source == "simulated"
+    judged = checked(made, against, tmp_path / "work")["good"]
+    assert (judged.low, judged.high) == (0, 1)
+
+
+def test_reasons_are_counted_by_decision(made, gold, nothing, tmp_path):
+    table = check_labels(made, standard(gold, nothing, made), SETTINGS, 1, PIXELS, tmp_path / "work")
+    counted = count_reasons(table)
+    assert counted["review"] == {"predicted Dice is below 0.6": 1, "the Dice could not be predicted": 1}
+    assert counted["reject"].pop("the mask is empty") == 1
+    ((reason, count),) = counted["reject"].items()
+    assert reason.startswith("area_share is outside ") and count == 1
+
+
+def test_a_killed_run_goes_on_after_its_last_shard(made, gold, nothing, tmp_path):
+    against = standard(gold, nothing, made)
+    whole = check_labels(made, against, SETTINGS, 1, PIXELS, tmp_path / "whole")
     work = tmp_path / "work"
     bounds_kept = made.shard(1)[0].image_uri
     broken = [replace(r, image_uri="missing.png") if r.image_uri == bounds_kept else r for r in made]
     with pytest.raises(Exception, match=r"missing\.png"):
-        check_labels(write_table(tmp_path / "broken", broken, 2), gold, None, SETTINGS, 1, PIXELS, work)
+        check_labels(write_table(tmp_path / "broken", broken, 2), against, SETTINGS, 1, PIXELS, work)
     first = work / "shard-000000.parquet"
     written = first.stat().st_mtime_ns
-    resumed = check_labels(made, gold, None, SETTINGS, 1, PIXELS, work)
+    resumed = check_labels(made, against, SETTINGS, 1, PIXELS, work)
     assert first.stat().st_mtime_ns == written
     assert resumed.digest == whole.digest
 
 
 def test_measured_gold_has_features_and_is_otherwise_the_same(gold, made, tmp_path):
     measured = measure_labels(gold, 1, PIXELS, tmp_path / "measured")
-    assert [set(r.features) for r in measured] == [set(FEATURES)] * 10
+    assert [set(r.features) for r in measured] == [{*FEATURES, "expected_dice"}] * 10
     assert [replace(r, features={}) for r in measured] == list(gold)
     assert [bool(r.features) for r in measure_labels(made, 1, PIXELS, tmp_path / "all")] == [True] * 5 + [False]
     assert json.dumps(next(iter(measured)).features)

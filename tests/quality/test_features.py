@@ -102,6 +102,17 @@ def test_agreement_by_hand():
     assert label_features(plain(mask), mask, coarse)["agreement"] == pytest.approx(2 / 3)  # class 2 is nowhere
 
 
+def test_expected_dice_by_hand():
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:4] = 1  # 32 pixels
+    coarse = np.zeros((2, 8, 8), np.float32)
+    coarse[0, :4], coarse[0, 4:] = 0.8, 0.5
+    # sum(pm) = 25.6, sum(p^2) = 0.64 x 32 + 0.25 x 32
+    assert label_features(plain(mask), mask, coarse)["expected_dice"] == pytest.approx(51.2 / (28.48 + 32))
+    coarse[1, 4:] = 0.9  # a class that only the coarse model sees
+    assert label_features(plain(mask), mask, coarse)["expected_dice"] == pytest.approx(51.2 / (28.48 + 32) / 2)
+
+
 def test_coarse_of_any_resolution_and_large_images():
     mask, small = disc(1024, 300), disc(64, 300 / 16)
     features = label_features(plain(mask), mask, small[None].astype(np.float32))
@@ -126,10 +137,12 @@ def test_an_empty_mask_has_the_documented_values():
         "center_x": 0.5,
         "center_y": 0.5,
         "agreement": 1.0,
+        "expected_dice": 1.0,
         "margin": 0.5,
     }
     sure = np.full((1, 5, 5), 0.75, np.float32)
     assert label_features(plain(empty), empty, sure)["agreement"] == 0
+    assert label_features(plain(empty), empty, sure)["expected_dice"] == 0
 
 
 @settings(max_examples=40, deadline=None)
@@ -140,9 +153,9 @@ def test_features_are_finite_whatever_the_mask(mask, seed):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (*mask.shape, 3), np.uint8)
     features = label_features(image, mask, rng.random((2, 5, 4)))
-    assert tuple(features) == FEATURES
+    assert set(features) == {*FEATURES, "expected_dice"}
     assert np.isfinite(list(features.values())).all()
-    assert all(0 <= features[name] <= 1 for name in FEATURES if name not in ("components", "contrast"))
+    assert all(0 <= features[name] <= 1 for name in features if name not in ("components", "contrast"))
     assert tuple(label_features(image, mask, None)) == SHAPE_FEATURES
     expected = sum(cv2.connectedComponents(np.uint8(mask == k))[0] - 1 for k in (1, 2))
     assert features["components"] == expected

@@ -1,7 +1,7 @@
 import pytest
 
 from medweave.config import Quality
-from medweave.quality.gate import LabelBounds, bounds_from_features, decide
+from medweave.quality.gate import LabelBounds, bounds_from_features, decide, kind_of
 
 SETTINGS = Quality(accept=0.6, review=0.3, slack=0.5)
 
@@ -71,3 +71,31 @@ def test_without_bounds_only_an_empty_mask_is_rejected():
 
 def test_the_reason_names_the_dice_and_its_lower_end():
     assert decide(0.456, 0.21, features(), BOUNDS, SETTINGS)[2] == "predicted Dice 0.46 (at least 0.21) is below 0.6"
+
+
+@pytest.mark.parametrize(("low", "decision"), [(0.39, "review"), (0.4, "accept"), (None, "review")])
+def test_the_lower_end_decides_too(low, decision):
+    settings = Quality(accept=0.6, accept_low=0.4, review=0.3)
+    assert decide(0.8, low, features(), BOUNDS, settings)[:2] == (decision, 0.8 if decision == "accept" else 0)
+
+
+def test_without_a_lower_bound_asked_for_none_is_needed():
+    assert decide(0.8, None, features(), BOUNDS, Quality(accept=0.6))[0] == "accept"
+    assert decide(0.8, 0.0, features(), BOUNDS, Quality(accept=0.6))[0] == "accept"
+
+
+@pytest.mark.parametrize(
+    ("dice", "low", "label", "kind"),
+    [
+        (0.456, 0.21, features(), "predicted Dice is below 0.6"),
+        (0.456, None, features(), "predicted Dice is below 0.6"),
+        (0.1, 0.0, features(), "predicted Dice is below 0.3"),
+        (0.7, 0.1, features(), "predicted Dice has a lower end below 0.4"),
+        (0.9, 0.8, features(area_share=1e-5), "area_share is outside 0.06667 to 0.45 (from gold)"),
+        (0.9, 0.8, features(0, 0, 0), "the mask is empty"),
+        (None, None, features(), "the Dice could not be predicted"),
+    ],
+)
+def test_reasons_of_a_kind_are_one(dice, low, label, kind):
+    settings = Quality(accept=0.6, accept_low=0.4, review=0.3)
+    assert kind_of(decide(dice, low, label, BOUNDS, settings)[2]) == kind

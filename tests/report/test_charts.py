@@ -86,6 +86,16 @@ def test_scatter_of_very_many_images_stays_small_but_counts_them_all():
     assert "final better: 5001" in texts(svg)
 
 
+def test_calibration_draws_intervals_and_marks_what_they_miss():
+    svg = parse(charts.calibration([("in", 0.5, 0.25, 1.0, 0.75), ("out", 0.5, 0.25, 0.75, 0.0)]))
+    inside, outside = with_class(svg, "calibrated")
+    assert inside.get("class") == "calibrated" and outside.get("class") == "calibrated missed"
+    dot = inside.find("circle")
+    assert (float(dot.get("cx")), float(dot.get("cy"))) == (56 + 160, 10 + 80)
+    assert inside.find("path").get("d") == f"M{56 + 80:.1f} {10 + 80:.1f}H{56 + 320:.1f}"
+    assert "interval holds the true Dice of 1." in svg.get("aria-label")
+
+
 def test_decision_bar_is_cut_in_proportion():
     svg = parse(charts.decision_bar("Weak labels", {"accept": 60, "review": 30, "reject": 10}))
     bar = [float(r.get("width")) for r in with_class(svg, "decision") if r.get("height") == "22"]
@@ -127,6 +137,7 @@ def test_hostile_names_are_escaped():
     name = "</svg><script>alert(1)</script>\"'&"
     for markup in (
         charts.scatter([(name, 0.1, 0.2)]),
+        charts.calibration([(name, 0.1, 0.0, 0.2, 0.2)]),
         charts.spread({name: [1.0, 2.0]}, [name], name),
         charts.lines({name: [(1, 1.0)]}, name),
         charts.decision_bar(name, {"accept": 1}),

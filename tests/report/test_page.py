@@ -139,7 +139,16 @@ def full(name="im-1"):
         drift={"weak": [drift()], "weak accepted": [drift(drifted=False)]},
         not_compared={"weak rejected": "only 3 weak rejected labels; 8 are needed"},
         predicted_dice=[(0.9, "accept"), (0.4, "review"), (0.1, "reject")],
-        calibrated=True,
+        calibration={
+            "source": "chain",
+            "features": ["agreement", "score"],
+            "labels": 2,
+            "groups": 2,
+            "rank_correlation": 0.714,
+            "coverage": 0.5,
+            "points": [[name, 0.8, 0.6, 0.9, 0.7], ["other", 0.5, 0.4, 0.6, 0.9]],
+            "reasons": {"weak": {"review": {}, "reject": {"the mask is empty": 12}}},
+        },
         per_image=[(name, 0.5, 0.7), ("other", 0.8, 0.6)],
         curves={
             "baseline loss": [(1, 1.0), (2, 0.5)],
@@ -173,7 +182,7 @@ def bare():
         drift={},
         not_compared={},
         predicted_dice=[],
-        calibrated=False,
+        calibration={},
         per_image=[],
         curves={},
     )
@@ -261,6 +270,30 @@ def test_page_shows_the_numbers_of_the_summary(html):
         assert shown in text
 
 
+def test_page_says_how_far_the_predicted_dice_holds_and_why_labels_were_rejected(html):
+    text = Page(html).text
+    for shown in (
+        "from how well the same chain did on gold images it had not seen.",
+        "Each of 2 gold labels of 2 groups of images was predicted from the others. "
+        "Rank correlation with the true Dice: 0.71 (1 is a perfect order). "
+        "The 90 % interval held the true Dice in 50 %. "
+        "Learned from: agreement with the coarse model, the labeler's own score.",
+        "weak rejected the mask is empty 12",
+    ):
+        assert shown in text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("simulated", "gold outlines with errors made on purpose"), (None, "too few gold images to learn from")],
+)
+def test_page_says_when_the_chain_could_not_label_gold(source, said):
+    content = full()
+    rest = {"labels": 0, "groups": 0, "rank_correlation": None, "coverage": None, "features": [], "points": []}
+    text = Page(render_report(dataclasses.replace(content, calibration={**rest, "source": source}))).text
+    assert said in text and "Does the predicted Dice hold?" not in text
+
+
 def test_page_says_what_gold_taught_the_labeler(html):
     assert "adaptation dropped: Dice 0.801 &amp; less" in html
 
@@ -316,7 +349,7 @@ def test_pictures_decode_to_their_stated_size_and_have_words(html):
 
 def test_charts_have_words_for_who_cannot_see_them(html):
     charts = [svg for svg in Page(html).all("svg") if svg.get("class") == "chart"]
-    assert len(charts) == 9
+    assert len(charts) == 10
     assert all(svg["role"] == "img" and len(svg["aria-label"]) > 20 for svg in charts)
 
 

@@ -8,19 +8,23 @@ from medweave.config import parse_settings
 from medweave.data import ImageRow, MaskRef, write_table
 from medweave.segmentation import OutOfFold, evaluate_segmenter
 from medweave.segmentation.metrics import image_metrics
+from medweave.segmentation.segmenter import Prediction
 
 
 class Ensemble:
-    """Member k says k / 10 everywhere, all of them together 0.9; group `g1` was not seen by member 1."""
+    """Member k says k / 10 everywhere and of its flips too, all together 0.9; member 1 never saw group `g1`."""
 
     digest = "ensemble"
 
     def unseen_member(self, group_id):
         return {"g0": 0, "g1": 1}.get(group_id)
 
-    def probabilities(self, images, member=None):
-        value = 0.9 if member is None else member / 10
-        return np.stack([np.full((1, 2, 2), value + image[0, 0, 0] / 1000, np.float32) for image in images])
+    flips = True
+
+    def predict(self, images, member=None):
+        values = [(0.9 if member is None else member / 10) + image[0, 0, 0] / 1000 for image in images]
+        maps = np.stack([np.full((1, 2, 2), value, np.float32) for value in values])
+        return Prediction(maps, np.array(values, np.float32) if self.flips else None)
 
 
 class Threshold:
@@ -35,6 +39,16 @@ def test_a_group_is_judged_by_the_member_that_never_saw_it_in_the_order_of_the_r
     images = [np.full((1, 1, 3), k, np.uint8) for k in range(4)]
     found = OutOfFold(Ensemble()).probabilities(images, rows)
     assert found[:, 0, 0, 0] == pytest.approx([0.100, 0.901, 0.002, 0.103])
+    features = [features for _, features in OutOfFold(Ensemble()).predict(images, rows)]
+    assert [set(feature) for feature in features] == [{"flip_agreement"}] * 4
+    assert [feature["flip_agreement"] for feature in features] == pytest.approx([0.100, 0.901, 0.002, 0.103])
+
+
+def test_without_flips_there_is_no_agreement_of_flips():
+    coarse = Ensemble()
+    coarse.flips = False
+    row, image = ImageRow("0", "g0", "", "", 1, 1), np.zeros((1, 1, 3), np.uint8)
+    assert [features for _, features in OutOfFold(coarse).predict([image], [row])] == [{}]
 
 
 def test_scores_are_those_of_each_image(tmp_path):

@@ -1,6 +1,7 @@
 """A segmenter: saved and read, damaged, averaged over flips and members, at any image size."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from medweave.config import Compute
 from medweave.errors import InputError
 from medweave.segmentation.networks import Architecture, build_network
-from medweave.segmentation.segmenter import Card, Segmenter
+from medweave.segmentation.segmenter import Card, Segmenter, mask_dice
 
 ARCHITECTURE = Architecture("Unet", "resnet18", (8, 8, 8, 8, 8), 2)
 CPU = Compute(device="cpu", precision="fp32")
@@ -56,6 +57,39 @@ def test_flips_are_undone():
     image[:16, :8] = 255
     plain = Segmenter(Card(card.architecture, ("x",), 32, "random", (9,)), [Ramp()], CPU).probabilities([image])
     np.testing.assert_allclose(Segmenter(card, [Ramp()], CPU).probabilities([image]), plain, atol=1e-6)
+
+
+class Column(nn.Module):
+    """Sees the left eight columns whatever the image."""
+
+    def forward(self, images):
+        return torch.where(torch.arange(32) < 8, 1.0, -1.0).expand(len(images), 1, 32, 32)
+
+
+def test_flips_that_agree_and_flips_that_do_not():
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, :8] = 255
+    card = Card(Architecture("Unet", "resnet18", None, 1), ("x",), 32, "random", (9,), (3,))
+    assert Segmenter(replace(card, flips=()), [Ramp()], CPU).predict([image]).flip_agreement is None
+    assert Segmenter(card, [Ramp()], CPU).predict([image, 0 * image]).flip_agreement == pytest.approx([1, 1])
+    # columns: flipped they are the right eight, and the mean (logits 1 and -1 on either side) is 0.5 there: no mask
+    assert Segmenter(card, [Column()], CPU).predict([image]).flip_agreement == pytest.approx([0])
+    # the mean of three views, two of them alike: the left eight; Dice 1, 1 and 0
+    assert Segmenter(replace(card, flips=(2, 3)), [Column()], CPU).predict([image]).flip_agreement == pytest.approx(
+        [2 / 3]
+    )
+    # a member that agrees with itself and one that does not
+    both = Segmenter(replace(card, flips=(2, 3)), [Ramp(), Column()], CPU)
+    assert both.predict([image]).flip_agreement == pytest.approx([5 / 6])
+    assert both.predict([image], 0).flip_agreement == pytest.approx([1])
+
+
+def test_dice_of_masks_is_the_mean_over_the_classes_that_are_there():
+    first, second = torch.zeros(3, 2, 4, 4, dtype=torch.bool), torch.zeros(3, 2, 4, 4, dtype=torch.bool)
+    first[0, 0, :2], second[0, 0, 1:3] = True, True  # 8 and 8 pixels, 4 shared; class 2 is in neither
+    first[1, 1, 0] = True  # only in one
+    second[1, 0] = first[1, 0] = True
+    assert mask_dice(first, second).tolist() == pytest.approx([0.5, 0.5, 1])
 
 
 def test_masks_come_at_the_images_own_sizes():

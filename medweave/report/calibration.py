@@ -1,0 +1,63 @@
+"""The calibration of the predicted Dice in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from medweave.report.charts import DECISIONS
+
+SOURCES = {
+    "chain": "the predicted Dice estimates it, from how well the same chain did on gold images it had not seen.",
+    "simulated": (
+        "the predicted Dice estimates it. These outlines were brought along and there are none for the gold images, so "
+        "the estimate was learned from gold outlines with errors made on purpose, and its interval holds as far as the "
+        "real errors are like those."
+    ),
+}
+UNCALIBRATED = (
+    "the predicted Dice is simply how far outline and guess agree, without an interval: there were too few gold images "
+    "to learn from how good such outlines are."
+)
+FEATURES = {
+    "agreement": "agreement with the coarse model",
+    "expected_dice": "agreement with its probabilities",
+    "flip_agreement": "agreement of the coarse model with itself on flipped images",
+    "prompt_agreement": "agreement over jittered prompts",
+    "score": "the labeler's own score",
+    "contrast": "contrast at the border",
+}
+
+
+def told_calibration(calibration: Mapping[str, Any]) -> str:
+    """Where the predicted Dice is from."""
+    return SOURCES.get(calibration.get("source") or "", UNCALIBRATED)
+
+
+def told_assessment(calibration: Mapping[str, Any]) -> str:
+    """How well the predicted Dice would have done on the gold labels it was learnt from."""
+    count = f"{calibration['labels']} gold labels of {_images(calibration['groups'])}"
+    parts = [f"Each of {count} was predicted from the others."]
+    if calibration["rank_correlation"] is not None:
+        parts.append(
+            f"Rank correlation with the true Dice: {calibration['rank_correlation']:.2f} (1 is a perfect order)."
+        )
+    if calibration["coverage"] is not None:
+        parts.append(f"The 90 % interval held the true Dice in {100 * calibration['coverage']:.0f} %.")
+    names = [FEATURES.get(name, name.replace("_", " ")) for name in calibration["features"]]
+    if names:
+        parts.append(f"Learned from: {', '.join(names)}.")
+    parts.append("Filled: inside the interval. Hollow: outside. Line: the interval. Dashed: a perfect prediction.")
+    return " ".join(parts)
+
+
+def reason_rows(calibration: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
+    """(label source, decision, reason, count) of the labels that were not accepted."""
+    for source, decisions in calibration.get("reasons", {}).items():
+        for decision, reasons in decisions.items():
+            for reason, count in reasons.items():
+                yield source, DECISIONS.get(decision, decision), reason, count
+
+
+def _images(groups: int) -> str:
+    return f"{groups} group{'s' if groups != 1 else ''} of images"
