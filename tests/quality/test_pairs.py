@@ -96,3 +96,16 @@ def test_features_that_few_labels_have_are_not_known(images, tmp_path):
 def test_the_masks_own_features_win(images):
     row = images[1][2]
     assert trust_features(row, {"flip_agreement": 0.9})["flip_agreement"] == 0.9
+
+
+def test_masks_of_the_same_group_are_not_taken_for_those_of_other_images(images, tmp_path):
+    apart, together = (
+        pairs(
+            ([replace(row, group_id=group or row.image_id) for row in images[0]],
+             [replace(row, group_id=group or row.image_id, mask=MaskRef()) for row in images[1]]),
+            tmp_path / group,
+        )
+        for group in ("", "one")
+    )  # fmt: skip
+    counts = [max(sum(p.image_id == f"i{k}" for p in found.pairs) for k in range(7)) for found in (apart, together)]
+    assert counts == [24, 22]
