@@ -39,9 +39,9 @@ class ReportContent:
     is (value, decision) of each made label. `calibration` says how it was learnt and how well it holds
     (`Standard.to_json` of quality control), and why labels were not accepted (`reasons`: label source to decision to
     reason to count). `per_image` has (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name
-    whose last word is the quantity, such as `final loss`, to (step, value). `learned` says in words what gold taught the
-    labeler. `ablation` has `name`, `dice` and `difference` (to the final model) of trainings without one part, both as
-    in the summary.
+    whose last word is the quantity, such as `final loss`, to (step, value). `learned` says in words what gold taught
+    the labeler. `ablation` has `name`, `dice` and `difference` (to the final model) of trainings without one part, both
+    as in the summary.
     """
 
     summary: Mapping[str, Any]
