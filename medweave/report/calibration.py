@@ -28,6 +28,9 @@ FEATURES = {
     "contrast": "contrast at the border",
 }
 
+ENOUGH = 10
+"""Groups of gold from which on correlation and coverage are worth a look."""
+
 
 def told_calibration(calibration: Mapping[str, Any]) -> str:
     """Where the predicted Dice is from."""
@@ -44,6 +47,8 @@ def told_assessment(calibration: Mapping[str, Any]) -> str:
         )
     if calibration["coverage"] is not None:
         parts.append(f"The 90 % interval held the true Dice in {100 * calibration['coverage']:.0f} %.")
+    if calibration["groups"] < ENOUGH:
+        parts.append("From so few images both numbers say little.")
     names = [FEATURES.get(name, name.replace("_", " ")) for name in calibration["features"]]
     if names:
         parts.append(f"Learned from: {', '.join(names)}.")

@@ -277,6 +277,7 @@ def test_page_says_how_far_the_predicted_dice_holds_and_why_labels_were_rejected
         "Each of 2 gold labels of 2 groups of images was predicted from the others. "
         "Rank correlation with the true Dice: 0.71 (1 is a perfect order). "
         "The 90 % interval held the true Dice in 50 %. "
+        "From so few images both numbers say little. "
         "Learned from: agreement with the coarse model, the labeler's own score.",
         "weak rejected the mask is empty 12",
     ):
