@@ -217,7 +217,9 @@ class Quality(Section):
     """What a weak label must reach to be accepted, or to go to review.
 
     It is accepted from a predicted Dice of `accept` whose 90 % interval begins at `accept_low` or above; from `review`
-    on an expert decides; below it is rejected. `slack` widens the bounds that gold sets on a label's features.
+    on an expert decides; below it is rejected. With `beat_coarse` it must also reach the Dice that the coarse model
+    has on gold by itself, by cross-validation: a label that is worse teaches mistakes. `slack` widens the bounds that
+    gold sets on a label's features.
 
     `on_drift` says what to do when accepted labels are unlike gold: a feature differs for sure and by a Cliff's delta
     of at least `drift_effect` (0.33 is a medium effect: Romano et al., 2006).
@@ -226,6 +228,7 @@ class Quality(Section):
     accept: Share = 0.6
     accept_low: Share = 0.0
     review: Share = 0.3
+    beat_coarse: bool = True
     slack: Annotated[float, Field(ge=0.0, le=10.0)] = 0.5
     min_component_share: Share = 0.1
     on_drift: Literal["warn", "stop", "ignore"] = "warn"

@@ -64,12 +64,14 @@ def decide(
     features: Mapping[str, float],
     bounds: LabelBounds,
     settings: Quality,
+    coarse_dice: float = 0.0,
 ) -> tuple[Decision, float, str]:
     """Decide on a label and say why: the decision, its training weight, the reason.
 
     Rejected: an empty mask, features out of bounds, predicted Dice below `settings.review`. To review: below
     `settings.accept`, or not predicted (None), or with `low`, the lower end of its interval, below
-    `settings.accept_low` (None, no interval, counts as 0). The weight is the predicted Dice (0..1) of an accepted label
+    `settings.accept_low` (None, no interval, counts as 0), or below `coarse_dice`, what the coarse model reaches by
+    itself: such a label would teach it mistakes. The weight is the predicted Dice (0..1) of an accepted label
     and 0 of any other.
     """
     if features["components"] == 0:
@@ -85,6 +87,8 @@ def decide(
         return "review", 0.0, f"{dice} is below {settings.accept:g}"
     if (low or 0.0) < settings.accept_low:
         return "review", 0.0, f"{dice} has a lower end below {settings.accept_low:g}"
+    if predicted_dice < coarse_dice:
+        return "review", 0.0, f"{dice} is below {coarse_dice:.2f}, which the coarse model reaches on gold by itself"
     return "accept", predicted_dice, f"{dice} reaches {settings.accept:g}"
 
 

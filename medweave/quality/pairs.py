@@ -17,7 +17,7 @@ from medweave.data.masks import read_mask
 from medweave.data.probabilities import decode_probabilities
 from medweave.data.table import ImageRow, ImageTable
 from medweave.quality.calibration import Pair
-from medweave.quality.features import View, mask_dice, small_mask, small_view, view_features
+from medweave.quality.features import View, class_dice, mask_dice, small_mask, small_view, view_features
 from medweave.quality.simulation import simulated_masks
 
 Mask = NDArray[np.uint8]
@@ -68,6 +68,23 @@ def gold_pairs(
     if len({pair.group_id for pair in made}) >= MIN_GROUPS:
         return GoldPairs("chain", made)
     return GoldPairs("simulated", tuple(simulated()))
+
+
+def coarse_dice(gold: ImageTable, gold_weak: ImageTable, classes: int, max_pixels: int) -> float | None:
+    """Mean Dice on gold of what the coarse model sees out of fold (probability over 0.5), 0..1.
+
+    Images where it sees nothing, which get no label either, are left out; None when there is no other.
+    """
+    import cv2
+
+    truths = {row.image_id: row.mask for shard in gold.shards(["mask"]) for row in shard}
+    found = []
+    for row in (row for shard in gold_weak.shards(["coarse"]) for row in shard):
+        if row.coarse and (seen := decode_probabilities(row.coarse, classes) > 0.5).any():
+            truth = read_mask(truths[row.image_id], classes, max_pixels)
+            small = cv2.resize(truth, seen.shape[:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            found.append(class_dice(small == np.arange(1, classes + 1)[:, None, None], seen))
+    return float(np.mean(found)) if found else None
 
 
 def label_view(row: ImageRow, classes: int, max_pixels: int) -> View:

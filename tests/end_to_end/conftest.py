@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
         "batch_size": 4,
     },
     "evaluation": {"resamples": 100},
-    "quality": {"accept": 0.0, "review": 0.0, "slack": 10.0},
+    "quality": {"accept": 0.0, "review": 0.0, "beat_coarse": False, "slack": 10.0},
     "promotion": {"min_test": 4},
     "compute": {"device": "cpu", "precision": "fp32", "threads": 1},
 }

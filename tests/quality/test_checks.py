@@ -105,6 +105,22 @@ def test_each_label_gets_its_decision(made, gold, nothing, tmp_path):
     assert (rows["good"].low, rows["good"].high) == (None, None)
 
 
+def test_a_label_must_be_as_good_as_what_the_coarse_model_sees(made, gold, gold_weak, tmp_path):
+    # The chain's labels are what the coarse model sees, from half the size of the truth on: both have the same mean
+    # Dice, which is what every label is predicted to reach, as the agreement is always 1.
+    against = standard(gold, gold_weak, made)
+    mean = np.mean([2 * disc(10 + 0.6 * k).sum() / (disc(10 + 0.6 * k).sum() + disc(16).sum()) for k in range(10)])
+    assert against.coarse_dice == pytest.approx(mean, abs=1e-3)
+    assert against.to_json()["coarse_dice"] == against.coarse_dice
+    better = replace(against, coarse_dice=against.coarse_dice + 0.05)
+    worse = replace(against, coarse_dice=against.coarse_dice - 0.05)
+    assert checked(made, better, tmp_path / "better")["good"].decision == "review"
+    assert checked(made, worse, tmp_path / "worse")["good"].decision == "accept"
+    alone = SETTINGS.model_copy(update={"beat_coarse": False})
+    rows = {r.image_id: r for r in check_labels(made, better, alone, 1, PIXELS, tmp_path / "alone")}
+    assert rows["good"].decision == "accept"
+
+
 def test_without_gold_nothing_is_out_of_bounds(made, tmp_path):
     assert checked(made, Standard(), tmp_path / "work")["huge"].decision == "accept"
 

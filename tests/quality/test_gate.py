@@ -99,3 +99,12 @@ def test_without_a_lower_bound_asked_for_none_is_needed():
 def test_reasons_of_a_kind_are_one(dice, low, label, kind):
     settings = Quality(accept=0.6, accept_low=0.4, review=0.3)
     assert kind_of(decide(dice, low, label, BOUNDS, settings)[2]) == kind
+
+
+def test_a_label_that_the_coarse_model_beats_waits_for_an_expert():
+    decision, weight, why = decide(0.9, 0.85, features(), BOUNDS, SETTINGS, coarse_dice=0.95)
+    assert (decision, weight) == ("review", 0.0)
+    assert why == (
+        "predicted Dice 0.90 (at least 0.85) is below 0.95, which the coarse model reaches on gold by itself"
+    )
+    assert decide(0.9, 0.85, features(), BOUNDS, SETTINGS, coarse_dice=0.9)[:2] == ("accept", 0.9)
