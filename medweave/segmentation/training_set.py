@@ -54,9 +54,13 @@ class TrainingSet:
         return replace(self, drawn=self.drawn & (self.weights > 0))
 
     def draw(self, batch_size: int, gold_share: float, rng: np.random.Generator) -> np.ndarray:
-        """Indices of one batch: `gold_share` of it gold where there are other labels too, without repeats if it can."""
+        """Indices of one batch: `gold_share` of it gold, or gold's share of all images if that is more.
+
+        So a few other labels do not come up more often than gold ones. Without repeats where there are enough images.
+        """
         gold, other = np.flatnonzero(self.gold & self.drawn), np.flatnonzero(~self.gold & self.drawn)
-        from_gold = batch_size if not len(other) else 0 if not len(gold) else round(batch_size * gold_share)
+        share = max(gold_share, len(gold) / max(1, len(gold) + len(other)))
+        from_gold = round(batch_size * share) if len(gold) else 0
         return np.concatenate([_pick(gold, from_gold, rng), _pick(other, batch_size - from_gold, rng)])
 
 

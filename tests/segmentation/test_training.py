@@ -134,6 +134,12 @@ def test_a_held_out_group_is_never_drawn():
     assert drawn == {1, 2, 3, 4, 6, 7}
 
 
+def test_few_other_labels_come_up_no_more_often_than_gold_ones():
+    data = make_discs(20, gold=15)  # 5 of 20 are others: a quarter of 8 are 2
+    drawn = data.draw(8, 0.5, np.random.default_rng(0))
+    assert data.gold[drawn].sum() == 6
+
+
 def test_a_batch_has_its_share_of_gold():
     data = make_discs(20, gold=5)
     drawn = data.draw(8, 0.5, np.random.default_rng(0))
