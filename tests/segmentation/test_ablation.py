@@ -19,7 +19,8 @@ from tests.segmentation.conftest import make_discs
 
 @pytest.fixture
 def settings(recipe, compute) -> Settings:
-    return Settings(task="x", segmentation=recipe.model_copy(update={"members": 1}), compute=compute)
+    parts = {"members": 1, "consistency": Consistency(weight=1.0)}
+    return Settings(task="x", segmentation=recipe.model_copy(update=parts), compute=compute)
 
 
 @pytest.fixture
