@@ -139,27 +139,31 @@ class Consistency(Section):
 class Segmentation(Section):
     """One recipe for the coarse, the baseline and the final model.
 
+    `Compact` is the built-in network; it starts from weights that come with medweave and leaves no encoder to choose.
+    The other architectures are those of segmentation-models-pytorch: `encoder`, its `encoder_weights`, and the U-Nets'
+    `decoder_channels` from deep to shallow.
+
     The coarse model has a member a fold, each of `coarse_steps`; baseline and final have `members` networks of
-    `final_steps` whose probabilities are averaged. `decoder_channels` are those of the U-Nets, from deep to shallow.
-    Where there are images without an expert's label they are the share 1 - `gold_share` of each batch; the loss on
-    their labels, which may be wrong, is generalised cross-entropy of exponent `noise` (0: cross-entropy).
+    `final_steps` whose probabilities are averaged. Where there are images without an expert's label they are the share
+    1 - `gold_share` of each batch; the loss on their labels, which may be wrong, is generalised cross-entropy of
+    exponent `noise` (0: cross-entropy).
     """
 
-    architecture: Literal["Unet", "UnetPlusPlus", "FPN", "MAnet", "Linknet", "DeepLabV3Plus", "PAN", "Segformer"] = (
-        "Unet"
-    )
+    architecture: Literal[
+        "Compact", "Unet", "UnetPlusPlus", "FPN", "MAnet", "Linknet", "DeepLabV3Plus", "PAN", "Segformer"
+    ] = "Compact"
     encoder: str = "resnet18"
     encoder_weights: str | None = None
     decoder_channels: tuple[Positive, ...] | None = (128, 64, 32, 16, 16)
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 160
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    coarse_steps: Positive = 300
-    final_steps: Positive = 1200
+    coarse_steps: Positive = 200
+    final_steps: Positive = 400
     members: Annotated[int, Field(ge=1, le=10)] = 2
     evaluations: Positive = 4
     batch_size: Positive = 8
     gold_share: Share = 0.5
-    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-2
     schedule: Literal["onecycle", "cosine"] = "onecycle"
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
@@ -194,7 +198,9 @@ class Labeling(Section):
     `imported` is a folder of masks (looked up under `data.root`, then from the working directory). `checkpoint` and
     `model_type` are the weights of `sam` and `medsam`, whose image encoder `compile` hands to torch.compile. With
     `adapt` a model of SAM's kind is fine-tuned on gold, and kept if that is better by cross-validation. With several
-    `rounds` the coarse model is trained again, on gold and on the labels of the round before, to prompt the next.
+    `rounds` the coarse model is trained again, on gold and on the labels of the round before, to prompt the next. A
+    label is what the labeler and the coarse model see together, of which the coarse model has `coarse_share`; `auto`
+    chooses it by cross-validation on gold, and is 0 for masks made elsewhere.
     """
 
     labeler: str = "compact"
@@ -204,6 +210,7 @@ class Labeling(Section):
     compile: bool = False
     adapt: bool = False
     rounds: Annotated[int, Field(ge=1, le=5)] = 1
+    coarse_share: Share | Literal["auto"] = "auto"
     prompts: Prompts = Prompts()
 
     @field_validator("prompts", mode="before")

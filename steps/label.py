@@ -33,7 +33,9 @@ def label(
     made = configured_labeler(settings)
     masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
     bounds = bounds_from_masks(masks, classes, settings.quality.slack)
-    chain = Chain(OutOfFold(coarse), labeler_for(fitted, made), bounds, fitted.card.prompts, classes)
+    chain = Chain(
+        OutOfFold(coarse), labeler_for(fitted, made), bounds, fitted.card.prompts, classes, fitted.card.coarse_share
+    )
     inputs = (images.digest, gold.digest, coarse.digest, labeler, fitted.digest, settings.model_dump(mode="json"))
     with work_folder("label", source, *inputs) as work:
         return label_images(images, chain, source, work, max_pixels, home() / "labels")

@@ -16,6 +16,7 @@ from medweave.data.probabilities import encode_probabilities
 from medweave.data.table import ImageRow, LabelSource, MaskRef
 from medweave.errors import InputError
 from medweave.labeling.batches import Halving
+from medweave.labeling.blending import blend
 from medweave.labeling.labelers import Labeler, Made, NoMask, Target
 from medweave.labeling.prompts import Bounds, Prompt, prompts_from_probabilities
 from medweave.version import code_digest
@@ -60,13 +61,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Chain:
-    """All that decides about weak labels; `classes` counts the foreground classes."""
+    """All that decides about weak labels of `classes` foreground classes; `coarse_share`, 0..1, as `blend` takes it."""
 
     coarse: CoarsePredictor
     labeler: Labeler
     bounds: Bounds
     prompts: Prompts
     classes: int
+    coarse_share: float = 0.0
 
     def recipe(self) -> dict[str, Any]:
         """What decides about the label of an image, as JSON: two chains of one recipe give the same labels."""
@@ -77,6 +79,7 @@ class Chain:
             "bounds": self.bounds.to_json(),
             "prompts": self.prompts.model_dump(mode="json"),
             "classes": self.classes,
+            "coarse_share": self.coarse_share,
         }
 
     def label(self, items: Sequence[tuple[ImageRow, Image]], in_parts: Halving) -> list[Label]:
@@ -88,6 +91,8 @@ class Chain:
         for (row, _), (found, features), plan in zip(items, seen, plans, strict=True):
             coarse = encode_probabilities(found) if found is not None and np.isfinite(found).all() else None
             result = next(made) if isinstance(plan, Target) else plan
+            if isinstance(result, Made) and coarse and found is not None:
+                result = blend(result, found, self.coarse_share)
             if isinstance(plan, Target) and isinstance(result, Made):
                 label = Label(coarse, encode_mask(result.class_map()), self._made_by(row, plan, result))
             else:
@@ -127,6 +132,8 @@ class Chain:
         made_by: dict[str, Any] = {"version": __version__, **self.labeler.provenance(row.image_id)}
         if target.prompts:
             made_by |= {"coarse": self.coarse.digest, "prompts": [prompt.to_json() for prompt in target.prompts]}
+        if self.coarse_share:
+            made_by |= {"coarse": self.coarse.digest, "coarse_share": self.coarse_share}
         measured = {"score": made.score, "agreement": made.agreement}
         return made_by | {name: round(value, 4) for name, value in measured.items() if value is not None}
 

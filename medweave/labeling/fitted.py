@@ -33,7 +33,8 @@ class FittedCard:
     prompt with. `dice` has mean Dice on gold by cross-validation, from the same prompts: of the labeler as it was
     (`before`; for `crop`, which was nothing, of `ellipse`) and as fitted (`after`). `dropped` says why weights were not
     kept. `training` has seed, steps and errors of the boxes; `prompt_dice` the mean Dice of each candidate, where the
-    prompts were chosen.
+    prompts were chosen. `coarse_share` is the coarse model's part in each label, `share_dice` the mean Dice with each
+    candidate, where it was chosen.
     """
 
     labeler: str
@@ -44,6 +45,8 @@ class FittedCard:
     dropped: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     prompt_dice: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    coarse_share: float = 0.0
+    share_dice: Mapping[str, float] = field(default_factory=dict)
 
     def told(self) -> str:
         """In words, what gold taught the labeler; empty where it taught nothing."""
@@ -55,6 +58,11 @@ class FittedCard:
             told.append(f"Dice on gold by cross-validation {self.dice['after']:.3f} ({before})")
         if self.prompt_dice:
             told.append(f"prompts chosen: {self.prompts.kind}, margin {self.prompts.margin:g}")
+        if self.share_dice:
+            told.append(
+                f"the coarse model's share in labels is {self.coarse_share:g} (Dice on gold by cross-validation "
+                f"{self.share_dice[str(self.coarse_share)]:.3f}, without it {self.share_dice[str(0.0)]:.3f})"
+            )
         return "; ".join(told)
 
     def to_json(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medweave import progress
-from medweave.config import Labeling
+from medweave.config import Labeling, Prompts
 from medweave.errors import InputError
+from medweave.labeling.blending import choose_share
 from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.fitted import ALL, FittedCard, FittedLabeler, State, labeler_for
 from medweave.labeling.gold_prompts import GoldImage, GoldSet, box_errors, gold_objects, gold_prompts
@@ -41,10 +42,11 @@ def fit_labeler(
     """What gold teaches `labeler`, given the coarse model's out-of-fold probabilities CxHxW for each gold image.
 
     `folds` says which fold each group of gold images is in. See `fit_to_gold`; with `settings.prompts.auto` the
-    settings of the prompts are chosen for the labeler as fitted.
+    settings of the prompts are chosen for the labeler as fitted, and then the coarse model's share in the labels.
     """
+    given = 0.0 if settings.coarse_share == "auto" else settings.coarse_share
     if not labeler.requires_prompts:
-        return FittedLabeler(FittedCard(labeler.name, labeler.digest, settings.prompts))
+        return FittedLabeler(FittedCard(labeler.name, labeler.digest, settings.prompts, coarse_share=given))
     classes = len(bounds.classes)
     prompted = (
         (
@@ -55,13 +57,34 @@ def fit_labeler(
     )
     gold = GoldSet(images, folds, classes, box_errors(prompted), settings.prompts.kind, seed)
     fitted = fit_to_gold(labeler, gold, settings, work)
-    if not settings.prompts.auto:
-        return fitted
-    targets, masks = [image.target for image in images], [image.mask for image in images]
-    candidates = prompt_candidates(settings.prompts)
-    chosen, measured = choose_prompts(labeler_for(fitted, labeler), targets, masks, coarse, bounds, candidates)
-    table = [{**one.prompts.model_dump(mode="json"), "dice": float(one.dice.mean())} for one in measured]
-    return FittedLabeler(replace(fitted.card, prompts=chosen, prompt_dice=table), fitted.weights)
+    made, masks = labeler_for(fitted, labeler), [image.mask for image in images]
+    card = replace(fitted.card, coarse_share=given)
+    if settings.prompts.auto:
+        targets, candidates = [image.target for image in images], prompt_candidates(settings.prompts)
+        chosen, measured = choose_prompts(made, targets, masks, coarse, bounds, candidates)
+        table = [{**one.prompts.model_dump(mode="json"), "dice": float(one.dice.mean())} for one in measured]
+        card = replace(card, prompts=chosen, prompt_dice=table)
+    if settings.coarse_share == "auto":
+        labels = labels_of_gold(made, images, coarse, bounds, card.prompts)
+        share, dice = choose_share(labels, coarse, masks)
+        card = replace(card, coarse_share=share, share_dice={str(key): round(value, 4) for key, value in dice.items()})
+    return FittedLabeler(card, fitted.weights)
+
+
+def labels_of_gold(
+    labeler: Labeler,
+    images: Sequence[GoldImage],
+    coarse: Sequence[NDArray[np.float32]],
+    bounds: Bounds,
+    prompts: Prompts,
+) -> list[Made | NoMask]:
+    """What the labeler makes of each gold image, prompted by the coarse model's probabilities CxHxW."""
+    labels: list[Made | NoMask] = []
+    for image, seen in zip(images, coarse, strict=True):
+        found = prompts_from_probabilities(seen, image.size, prompts, bounds, image.target.image_id)
+        target = replace(image.target, prompts=tuple(found), rounds=prompts.rounds)
+        labels += labeler.segment([target]) if found else [NoMask("no prompt")]
+    return labels
 
 
 def fit_to_gold(labeler: Labeler, gold: GoldSet, settings: Labeling, work: Path) -> FittedLabeler:

@@ -68,7 +68,7 @@ def choose_prompts(
             measured.append(Candidate(candidate, scores))
             task.advance(note=f"Dice {scores.mean():.3f}")
     best = max(measured, key=lambda candidate: candidate.dice.mean())
-    return next(one.prompts for one in measured if _ties(one.dice, best.dice)), measured
+    return next(one.prompts for one in measured if ties(one.dice, best.dice)), measured
 
 
 def _dice(
@@ -102,6 +102,7 @@ def mean_dice(made: Made | NoMask, truth: NDArray[np.uint8]) -> float:
     return float(np.mean([dice(found == k, truth == k) for k in present])) if present.size else 1.0
 
 
-def _ties(scores: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+def ties(scores: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    """Whether the mean of `scores` is not below that of `best` by more than a standard error of their difference."""
     lead = best - scores
     return bool(lead.mean() <= lead.std(ddof=1) / np.sqrt(len(lead))) if len(lead) > 1 else bool(lead.mean() <= 0)

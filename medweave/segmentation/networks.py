@@ -1,4 +1,4 @@
-"""Segmentation networks from segmentation-models-pytorch, built from the settings."""
+"""Segmentation networks, built from the settings: the built-in one, and those of segmentation-models-pytorch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from medweave.config import Segmentation
 from medweave.errors import InputError
 from medweave.progress import say
+from medweave.segmentation.compact import pretrained, untrained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _WITH_DECODER_CHANNELS = ("Unet", "UnetPlusPlus", "MAnet")
 TIMM = "tu-"
 """Prefix of encoders that timm provides."""
+COMPACT = "Compact"
+"""Name of the built-in network."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Architecture:
 
 def architecture_of(settings: Segmentation, classes: int) -> Architecture:
     """The architecture that the settings describe, for `classes` foreground classes."""
+    if settings.architecture == COMPACT:
+        return Architecture(COMPACT, "compact", None, classes)
     channels = settings.decoder_channels if settings.architecture in _WITH_DECODER_CHANNELS else None
     return Architecture(settings.architecture, settings.encoder, channels, classes)
 
@@ -42,6 +47,8 @@ def build_network(architecture: Architecture, encoder_weights: str | None = None
     `encoder_weights` names pretrained weights of segmentation-models-pytorch; timm's come with the encoder's own name.
     Raises InputError for an unknown encoder.
     """
+    if architecture.name == COMPACT:
+        return untrained(architecture.classes)
     import segmentation_models_pytorch as smp
 
     options = {} if architecture.decoder_channels is None else {"decoder_channels": architecture.decoder_channels}
@@ -60,10 +67,14 @@ def build_network(architecture: Architecture, encoder_weights: str | None = None
 
 
 def pretrained_or_random(architecture: Architecture, encoder_weights: str | None) -> tuple[nn.Module, str]:
-    """The network and where its encoder's weights came from: `encoder_weights`, or `random`.
+    """The network and where its weights came from: `encoder_weights`, or `random`.
 
-    Pretrained weights that cannot be fetched are replaced by random ones, with a word to the user.
+    The built-in network starts from the weights that come with medweave, whatever `encoder_weights` says. Others that
+    cannot be fetched are replaced by random ones, with a word to the user.
     """
+    if architecture.name == COMPACT:
+        network, digest = pretrained(architecture.classes)
+        return network, f"drawn scenes ({digest[:12]})"
     if encoder_weights is None:
         return build_network(architecture), "random"
     if _can_be_fetched(architecture, encoder_weights):

@@ -10,7 +10,14 @@ from medweave.config import Prompts, Segmentation
 from medweave.home import home
 
 TINY = Segmentation(
-    image_size=32, decoder_channels=(16, 8, 8, 8, 8), folds=3, coarse_steps=20, evaluations=1, batch_size=3
+    architecture="Unet",
+    image_size=32,
+    decoder_channels=(16, 8, 8, 8, 8),
+    folds=3,
+    coarse_steps=20,
+    evaluations=1,
+    batch_size=3,
+    learning_rate=2e-3,
 )
 
 

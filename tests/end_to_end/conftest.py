@@ -21,7 +21,9 @@ TINY: dict[str, Any] = {
     "data": {"classes": ["lesion"]},
     "segmentation": {
         "image_size": 32,
+        "architecture": "Unet",
         "decoder_channels": [16, 8, 8, 8, 8],
+        "learning_rate": 2e-3,
         "folds": 2,
         "coarse_steps": 4,
         "final_steps": 4,

@@ -13,6 +13,7 @@ SIZE = 32
 @pytest.fixture(scope="session")
 def recipe() -> Segmentation:
     return Segmentation(
+        architecture="Unet",
         image_size=SIZE,
         decoder_channels=(16, 8, 8, 8, 8),
         folds=2,
@@ -20,6 +21,7 @@ def recipe() -> Segmentation:
         final_steps=6,
         evaluations=2,
         batch_size=4,
+        learning_rate=2e-3,
     )
 
 

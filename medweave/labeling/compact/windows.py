@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from medweave.labeling.compact.scenes import Scene, make_scene
-from medweave.labeling.compact.shapes import one_piece
-from medweave.labeling.compact.textures import Mask
+from medweave.compact.scenes.scenes import Scene, make_scene
+from medweave.compact.scenes.shapes import one_piece
+from medweave.compact.scenes.textures import Mask
 from medweave.labeling.prompts import Box
 from medweave.labeling.sam.frames import Window, cut, window_around
 

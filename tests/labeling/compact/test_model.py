@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from medweave.labeling.compact.model import DIM, FINE, build_compact
+from medweave.compact.encoder import DIM, FINE
+from medweave.labeling.compact.model import build_compact
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from medweave.labeling.compact.training import Recipe, Training, main, mask_loss, train
-from medweave.labeling.compact.weights import load_model, read_card
+from medweave.compact.training import Recipe, Training, program, train
+from medweave.compact.weights import read_card
+from medweave.labeling.compact.training import DEFAULTS, Prompted, mask_loss
+from medweave.labeling.compact.weights import NAME, load_model
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +26,13 @@ def test_loss_by_hand():
 
 def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path, monkeypatch):
     tiny = {"steps": 5, "batch": 2, "side": 32, "decay": 2, "workers": 0, "threads": 1, "every": 2, "held_out": 1}
-    unbroken = train(Recipe(tmp_path / "unbroken", **tiny))
+    unbroken = train(Prompted(), Recipe(tmp_path / "unbroken", **tiny))
 
     update = Training.update
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Training, "update", lambda self, batch: update(self, batch) if self.step < 3 else _interrupt())
-        train(Recipe(tmp_path / "broken", **tiny))
-    resumed = train(Recipe(tmp_path / "broken", **tiny))
+        train(Prompted(), Recipe(tmp_path / "broken", **tiny))
+    resumed = train(Prompted(), Recipe(tmp_path / "broken", **tiny))
 
     assert resumed.step == unbroken.step == 5
     for one, other in zip(unbroken.averaged.parameters(), resumed.averaged.parameters(), strict=True):
@@ -40,13 +42,13 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path, monkeypatch):
 
 def test_the_program_goes_on_at_another_side_and_exports(tmp_path, monkeypatch):
     tiny = {"batch": 2, "decay": 1, "workers": 0, "threads": 1, "every": 1, "held_out": 1}
-    first = train(Recipe(tmp_path / "work", steps=1, side=32, **tiny))
+    first = train(Prompted(), Recipe(tmp_path / "work", steps=1, side=32, **tiny))
     options = [f"--{name}={value}" for name, value in {"steps": 2, "side": 64, **tiny}.items()]
     places = ["--work", str(tmp_path / "work"), "--export", str(tmp_path / "weights")]
     monkeypatch.setattr("sys.argv", ["training", *places, *options])
-    main()
+    program(Prompted(), DEFAULTS, "")
 
-    card = read_card(tmp_path / "weights")
+    card = read_card(NAME, tmp_path / "weights")
     assert [(stage["side"], stage["until_step"]) for stage in card["stages"]] == [(32, 1), (64, 2)]
     assert set(card["held_out_dice"]) == {"box", "points", "both"}
     exported, _ = load_model(tmp_path / "weights")

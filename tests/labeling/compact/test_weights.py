@@ -3,27 +3,30 @@ import numpy as np
 import pytest
 import torch
 
+from medweave.compact.weights import export, read_card
 from medweave.data.phantoms import make_phantom
 from medweave.errors import InputError
 from medweave.labeling.compact import load_compact
 from medweave.labeling.compact.model import build_compact
-from medweave.labeling.compact.weights import CARD, WEIGHTS, export, load_model, read_card
+from medweave.labeling.compact.weights import NAME, load_model
 from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.labelers import Target
 from medweave.labeling.prompts import Prompt
+
+CARD, WEIGHTS = f"{NAME}.json", f"{NAME}.safetensors"
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     torch.manual_seed(3)
     model, folder = build_compact(), tmp_path_factory.mktemp("weights")
-    return model, folder, export(model, {"stages": []}, folder)
+    return model, folder, export(model, {"stages": []}, NAME, folder)
 
 
 def test_exported_weights_come_back_in_half_precision(exported):
     model, folder, digest = exported
     loaded, found = load_model(folder)
-    assert found == digest == read_card(folder)["sha256"]
+    assert found == digest == read_card(NAME, folder)["sha256"]
     for name, value in loaded.state_dict().items():
         torch.testing.assert_close(value, model.state_dict()[name].half().float(), rtol=0, atol=0)
     assert sorted(path.name for path in folder.iterdir()) == sorted([CARD, WEIGHTS])
@@ -45,7 +48,7 @@ def test_weights_that_are_not_the_cards_are_refused(exported, tmp_path):
 
 
 def test_the_shipped_card_names_the_shipped_weights():
-    card = read_card()
+    card = read_card(NAME)
     model, digest = load_model()
     assert digest == card["sha256"]
     assert card["parameters"] == sum(value.numel() for value in model.state_dict().values())

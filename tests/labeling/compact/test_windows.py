@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from medweave.labeling.compact.scenes import Scene, make_scene
+from medweave.compact.scenes.scenes import Scene, make_scene
 from medweave.labeling.compact.windows import Windows, draw_view, jittered, low_resolution, make_batch
 
 

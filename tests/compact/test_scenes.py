@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from medweave.labeling.compact import scenes
-from medweave.labeling.compact.scenes import LOOKS, make_scene
-from medweave.labeling.compact.shapes import FAMILIES, draw_shape, fill, one_piece, place, smooth
+from medweave.compact.scenes import scenes
+from medweave.compact.scenes.scenes import LOOKS, make_scene
+from medweave.compact.scenes.shapes import FAMILIES, draw_shape, fill, one_piece, place, smooth
 
 
 def test_a_scene_is_its_seed():

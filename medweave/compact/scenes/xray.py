@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from medweave.labeling.compact.shapes import Points, draw_blob, draw_shape, fill, smooth
-from medweave.labeling.compact.textures import Field, Mask, blurred, curves, fractal, grid, noise
+from medweave.compact.scenes.shapes import Points, draw_blob, draw_shape, fill, smooth
+from medweave.compact.scenes.textures import Field, Mask, blurred, curves, fractal, grid, noise
 
 
 def xray_scene(rng: np.random.Generator, size: int) -> tuple[Field, list[Mask]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from medweave.labeling.compact.generic import soft
-from medweave.labeling.compact.shapes import draw_blob, draw_shape
-from medweave.labeling.compact.textures import Field, Mask, blurred, fibres, fractal, grid, noise, speckle
+from medweave.compact.scenes.generic import soft
+from medweave.compact.scenes.shapes import draw_blob, draw_shape
+from medweave.compact.scenes.textures import Field, Mask, blurred, fibres, fractal, grid, noise, speckle
 
 
 def ultrasound_scene(rng: np.random.Generator, size: int) -> tuple[Field, list[Mask]]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from medweave.labeling.compact.dermoscopy import dermoscopy_scene
-from medweave.labeling.compact.generic import generic_scene
-from medweave.labeling.compact.shapes import one_piece
-from medweave.labeling.compact.textures import Field, Mask, blurred
-from medweave.labeling.compact.ultrasound import ultrasound_scene
-from medweave.labeling.compact.xray import xray_scene
+from medweave.compact.scenes.dermoscopy import dermoscopy_scene
+from medweave.compact.scenes.generic import generic_scene
+from medweave.compact.scenes.shapes import one_piece
+from medweave.compact.scenes.textures import Field, Mask, blurred
+from medweave.compact.scenes.ultrasound import ultrasound_scene
+from medweave.compact.scenes.xray import xray_scene
 
 SIZE = 288
 LOOKS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from medweave.labeling.compact.shapes import draw_shape
-from medweave.labeling.compact.textures import Field, Mask, blurred, grid, noise, texture
+from medweave.compact.scenes.shapes import draw_shape
+from medweave.compact.scenes.textures import Field, Mask, blurred, grid, noise, texture
 
 
 def generic_scene(rng: np.random.Generator, size: int) -> tuple[Field, list[Mask]]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from medweave.labeling.compact.textures import Mask, fractal
+from medweave.compact.scenes.textures import Mask, fractal
 
 Points = NDArray[np.float64]
 

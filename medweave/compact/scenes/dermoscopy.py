@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from medweave.labeling.compact.generic import soft
-from medweave.labeling.compact.shapes import draw_blob, draw_shape
-from medweave.labeling.compact.textures import Field, Mask, blurred, cells, curves, fractal, grid, noise, texture
+from medweave.compact.scenes.generic import soft
+from medweave.compact.scenes.shapes import draw_blob, draw_shape
+from medweave.compact.scenes.textures import Field, Mask, blurred, cells, curves, fractal, grid, noise, texture
 
 SKINS = np.array([[0.93, 0.76, 0.7], [0.85, 0.62, 0.55], [0.8, 0.68, 0.66], [0.72, 0.66, 0.74], [0.6, 0.45, 0.36]])
 PIGMENTS = np.array(
