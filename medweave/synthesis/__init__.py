@@ -1,4 +1,7 @@
-"""Synthetic images: what makes them, and the interface it keeps."""
+"""Synthetic images: what makes them, and the interface it keeps.
+
+`train_generator` learns from real images, `make_conditions` draws new masks, `sample_images` makes images for them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,21 @@ from typing import Protocol
 from medweave.config import Synthesis
 from medweave.data import ImageTable, write_table
 from medweave.errors import InputError
+from medweave.synthesis.conditions import Condition, make_conditions
+from medweave.synthesis.generator import Generator
+from medweave.synthesis.sampling import sample_images
+from medweave.synthesis.training import train_generator
+
+__all__ = [
+    "Condition",
+    "Generator",
+    "NoSynthesizer",
+    "Synthesizer",
+    "create_synthesizer",
+    "make_conditions",
+    "sample_images",
+    "train_generator",
+]
 
 
 class Synthesizer(Protocol):
