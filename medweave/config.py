@@ -100,6 +100,19 @@ class Validation(Section):
     slack: Annotated[float, Field(ge=0.0)] = 1.0
 
 
+class SampleChecks(Section):
+    """What a sample must pass before it is used; what fails is dropped.
+
+    `false_alarms` is the share of different real images that each measure of likeness would call copies. `coarse_dice`
+    and `labeler_dice` are the least Dice of the mask that an image was made for with what the coarse model, and the
+    labeler prompted by that mask, find on it.
+    """
+
+    false_alarms: Share = 0.01
+    coarse_dice: Share = 0.3
+    labeler_dice: Share = 0.6
+
+
 class Synthesis(Section):
     """How images are made by diffusion, and how many.
 
@@ -110,6 +123,7 @@ class Synthesis(Section):
     flipped (`flip`: left and right may be exchanged, in images and in new masks). `min_snr` is the bound on the
     signal-to-noise ratio in the loss's weight (0: plain mean square). `guidance` is how strongly a mask steers sampling
     (1: not beyond what was learned); `ddpm` samples best with 1000 `sampling_steps`, the others with 20 to 50.
+    Samples make up at most `share` of the labels that are trained on.
     """
 
     enabled: bool = False
@@ -134,6 +148,8 @@ class Synthesis(Section):
     sampler: Literal["dpm_solver", "ddim", "ddpm"] = "dpm_solver"
     sampling_steps: Annotated[int, Field(ge=1, le=1000)] = 25
     guidance: Annotated[float, Field(ge=1.0, le=20.0)] = 2.0
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    checks: SampleChecks = SampleChecks()
 
 
 class Augmentation(Section):
