@@ -118,7 +118,8 @@ class Synthesis(Section):
 
     `kind`: `pixel` trains a U-Net on the images at `image_size` pixels a side; `latent` trains it on what the
     autoencoder `pretrained` (a folder or hub id) makes of them; `stable_diffusion` fine-tunes the pipeline
-    `pretrained` by LoRA of `lora_rank`, told `prompt`. `width` is the number of channels of the U-Net's finest level.
+    `pretrained` by LoRA of `lora_rank`, told `prompt`, with the pipeline's own prediction and noise. The U-Net's finest
+    level has `width` channels, each level `layers` residual blocks.
     `conditional` images are made for a mask. Training images lose up to the share `crop` of their sides, and are
     flipped (`flip`: left and right may be exchanged, in images and in new masks). `min_snr` is the bound on the
     signal-to-noise ratio in the loss's weight (0: plain mean square). `guidance` is how strongly a mask steers sampling
@@ -136,6 +137,7 @@ class Synthesis(Section):
     colour: Literal["auto", "gray", "rgb"] = "auto"
     conditional: bool = True
     width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 32
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
     prediction: Literal["v_prediction", "epsilon"] = "v_prediction"
     noise: Literal["cosine", "linear"] = "cosine"
     steps: Positive = 6000
@@ -352,6 +354,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "fast": {
         "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 300, "members": 1},
+        "synthesis": {"count": 32, "steps": 800, "batch_size": 8, "ema": 0.99},
         "evaluation": {"resamples": 500},
     },
 }
