@@ -63,11 +63,17 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 
 @app.command()
-def demo(set_: Overrides = None, output: Output = None, debug: Debug = False, quiet: Quiet = False) -> None:
+def demo(
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="Also make images by diffusion.")] = False,
+    set_: Overrides = None,
+    output: Output = None,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
     """Run the whole pipeline on embedded data, on a CPU, in minutes."""
     from medweave.config import demo_config, load_settings
 
-    _run(load_settings(demo_config(), set_ or ()), output)
+    _run(load_settings(demo_config(), ["synthesis.enabled=true", *(set_ or ())] if synthetic else set_ or ()), output)
 
 
 @app.command()

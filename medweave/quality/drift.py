@@ -83,13 +83,15 @@ def feature_frame(table: ImageTable, label_source: LabelSource, decision: Decisi
     return pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURES), dtype=float)
 
 
-def label_frames(gold: ImageTable, weak: ImageTable, synthetic: ImageTable) -> dict[str, pd.DataFrame]:
+def label_frames(gold: ImageTable, weak: ImageTable, synthetic: ImageTable | None = None) -> dict[str, pd.DataFrame]:
     """Label features by source: `gold`, all that was made (`weak`, `synthetic`) and the same by decision.
 
     The latter are named such as `weak accepted`. Made sources without labels are left out.
     """
     frames = {"gold": feature_frame(gold, "gold")}
     for source, table in zip(MADE, (weak, synthetic), strict=True):
+        if table is None:
+            continue
         frames[source] = feature_frame(table, source)
         frames |= {f"{source} {word}": feature_frame(table, source, decision) for word, decision in DECISIONS.items()}
     return {source: frame for source, frame in frames.items() if source == "gold" or len(frame)}

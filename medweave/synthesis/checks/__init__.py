@@ -3,6 +3,7 @@
 from medweave.synthesis.checks.agreement import mask_agreement
 from medweave.synthesis.checks.folder import check_folder
 from medweave.synthesis.checks.pictures import Features, Pictures, common_side, read_pictures
+from medweave.synthesis.checks.rows import kept_rows
 from medweave.synthesis.checks.run import Checked, SampleCheck, check_samples
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "check_folder",
     "check_samples",
     "common_side",
+    "kept_rows",
     "mask_agreement",
     "read_pictures",
 ]
