@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from medweave.data import ImageTable
+from medweave.data.images import read_image, to_rgb8
+from medweave.data.masks import decode_mask
 from medweave.errors import InputError
 
 COLUMNS = 8
@@ -34,6 +39,14 @@ def write_sheet(path: Path, images: np.ndarray, masks: np.ndarray | None) -> Non
         aside.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); free space there") from None
+
+
+def write_table_sheet(table: ImageTable, path: Path, count: int = 64) -> None:
+    """Write a sheet of the first images of a table of synthetic ones. Raises InputError as `write_sheet` does."""
+    rows = list(islice(table, count))
+    images = [to_rgb8(read_image(row.image_uri, sys.maxsize)) for row in rows]
+    masks = [decode_mask(row.mask.png) for row in rows if row.mask.png is not None]
+    write_sheet(path, np.stack(images), np.stack(masks) if masks else None)
 
 
 def _row(tiles: np.ndarray) -> np.ndarray:
