@@ -13,6 +13,7 @@ import typer
 from medweave import __version__, progress
 from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
 from medweave.commands.synth import synth_app
+from medweave.commands.synth_check import check as synth_check
 from medweave.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ weights_app = typer.Typer(name="weights", help="Published weights of promptable 
 app.add_typer(weights_app)
 bench_app = typer.Typer(name="bench", help="Measure parts of medweave on your data.", no_args_is_help=True)
 app.add_typer(bench_app)
+synth_app.command("check")(synth_check)
 app.add_typer(synth_app)
 
 Output = Annotated[

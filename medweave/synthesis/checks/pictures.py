@@ -81,10 +81,11 @@ def views_of(images: Sequence[Image], features: Features) -> Views:
              for image in flipped]  # fmt: skip
     gray = np.array(small, np.uint8).reshape(len(images), len(FLIPS), SIDE, SIDE)
     hashes = [_words(perceptual_hash(np.asarray(one, np.uint8))) for one in small]
+    values = np.asarray(features(flipped), np.float32)
     return Views(
         gray,
         np.array(hashes, np.uint64).reshape(len(images), len(FLIPS), HASH_BITS // 64),
-        np.asarray(features(flipped), np.float32).reshape(len(images), len(FLIPS), -1),
+        values.reshape(len(images), len(FLIPS), values.shape[-1]),
     )
 
 
