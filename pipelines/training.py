@@ -70,7 +70,7 @@ def training(settings: Settings) -> None:
             measured_gold, of_gold, weak, kept, settings.only("data", "quality")
         )
         checked = "check_drift_synthetic"
-        check_drift(drift, settings.only("quality"), id=checked)
+        check_drift(drift, settings.only("quality"), "synthetic", id=checked)
         used, found["choice"] = choose_synthetic(
             gold, weak, synthetic, settings.only("data", "segmentation", "synthesis", "compute"), after=checked
         )
