@@ -65,7 +65,8 @@ def train_generator(images: Sequence[ImageTable], settings: Settings, work: Path
     checkpoint.restore(state, recipe, work / "checkpoint.pt")
 
     def generator() -> Generator:
-        training = {"seed": settings.seed, "data": recipe["data"], "steps": state.step, "losses": state.losses}
+        training = {"seed": settings.seed, "data": recipe["data"], "steps": state.step}
+        training["losses"] = [list(pair) for pair in state.losses]
         card = Card(architecture, settings.data.classes, schedule, built.space.digest, training)
         return Generator(card, built, settings.compute)
 

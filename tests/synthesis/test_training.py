@@ -77,7 +77,7 @@ def test_fewer_than_eight_images(rows, make_settings, tmp_path):
 
 
 def test_discs_are_learned_where_the_masks_say(table: ImageTable, make_settings, tmp_path):
-    settings = make_settings(steps=120, batch_size=8, learning_rate=3e-3, ema=0.9, sampling_steps=8)
+    settings = make_settings(steps=60, batch_size=8, learning_rate=5e-3, ema=0.9, sampling_steps=8)
     learned = train_generator([table], settings, tmp_path)
     masks = np.zeros((4, 16, 16), np.uint8)
     masks[:2, 4:9, 4:9] = masks[2:, 7:12, 7:12] = 1

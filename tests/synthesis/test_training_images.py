@@ -38,7 +38,7 @@ def test_colour_is_kept_where_most_images_have_some(rows, make_settings, tmp_pat
     assert coloured.channels == 3 and coloured.images[0, 0, 0].tolist() == [200, 0, 0]
     gray = collect_images([table], make_settings(colour="gray"), tmp_path / "b")
     assert gray.channels == 1 and gray.images[0, 0, 0].tolist() == [60]  # 0.299 x 200
-    table = write_table(tmp_path / "fewer", paint[2:])
+    table = write_table(tmp_path / "fewer", paint[3:] + paint[6:])
     assert collect_images([table], make_settings(), tmp_path / "c").channels == 1
     assert collect_images([table], make_settings(colour="rgb"), tmp_path / "d").channels == 3
 
