@@ -93,9 +93,9 @@ def make_conditions(rows: Iterable[ImageRow], settings: Settings, count: int, se
 
 
 def _changed(known: Sequence[_Known], bounds: Bounds, flip: bool, rng: np.random.Generator) -> Condition:
-    base = known[rng.integers(len(known))]
+    base = known[int(rng.integers(len(known)))]
     for _ in range(TRIES):
-        other = known[rng.integers(len(known))]
+        other = known[int(rng.integers(len(known)))]
         mixed = rng.random() < MIXED and other.image_id != base.image_id
         mask = move(mix(base.mask, other.mask, rng) if mixed else base.mask, flip, rng)
         if bounds.hold(mask):

@@ -72,7 +72,8 @@ def diffusion_loss(
     target = noise if prediction == "epsilon" else share.sqrt() * noise - (1.0 - share).sqrt() * values
     said = network(torch.cat([noisy, condition], dim=1), times).sample.float()
     errors = (said - target).square().mean(dim=(1, 2, 3))
-    return (errors * loss_weights(shares[times], prediction, bound)).mean()
+    loss: torch.Tensor = (errors * loss_weights(shares[times], prediction, bound)).mean()
+    return loss
 
 
 def guided(network: nn.Module, condition: torch.Tensor, guidance: float) -> Callable[[Any, Any], torch.Tensor]:

@@ -75,7 +75,7 @@ class Pixels:
     """Images as they are, in [-1, 1]."""
 
     bounded = True
-    digest = None
+    digest: str | None = None
 
     def __init__(self, channels: int, side: int) -> None:
         self.channels = channels

@@ -31,7 +31,7 @@ class Latents:
         self._shift = float(autoencoder.config.shift_factor or 0.0)
         self.channels = int(autoencoder.config.latent_channels)
         self.side = architecture.image_size // 2 ** (len(autoencoder.config.block_out_channels) - 1)
-        self.digest = weights_digest(autoencoder)
+        self.digest: str | None = weights_digest(autoencoder)
 
     @torch.no_grad()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -48,11 +48,15 @@ class Latents:
         images = self._autoencoder.decode(values / self._scale + self._shift).sample.float()
         if self._gray:
             images = images.mean(dim=1, keepdim=True)
-        return ((images.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
+        levels: torch.Tensor = ((images.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
+        return levels
 
 
 class Prompted(nn.Module):
     """A text-conditioned U-Net that is always told the same; called like `UNet2DModel`."""
+
+    unet: Any
+    told: torch.Tensor
 
     def __init__(self, unet: UNet2DConditionModel, told: torch.Tensor) -> None:
         super().__init__()
