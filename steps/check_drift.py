@@ -12,6 +12,6 @@ from medweave.quality import act_on_drift
 
 @step(enable_cache=False)
 def check_drift(drift: dict[str, Any], settings: Settings, source: LabelSource = "weak") -> None:
-    """Say what drifted in a source's labels; raises RunError when accepted ones did and `quality.on_drift` is `stop`."""
+    """Say what drifted in a source's labels; raises RunError for accepted ones with `quality.on_drift=stop`."""
     for line in act_on_drift(drift, settings.quality.on_drift, source):
         say(f"warning: {line}; see labels.html")

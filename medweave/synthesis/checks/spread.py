@@ -32,13 +32,13 @@ def frechet(real: NDArray[np.float32], samples: NDArray[np.float32], seed: int) 
     """Compare features NxD of real images with MxD of samples; None with fewer than 8 real images or 4 samples.
 
     For each of 20 draws the real images are halved at random; the distance of a half to the other one is set beside
-    its distance to as many samples. Features are reduced to at most 16 principal components of the real ones, and
+    its distance to as many samples. Features are reduced to at most 16 principal components of all images, and
     covariances are shrunk (Ledoit and Wolf, 2004), so that it works for a few dozen images.
     """
     count = min(len(real) // 2, len(samples))
     if count < FEWEST:
         return None
-    mean, axes = _principal(real, min(DIMENSIONS, max(2, count // 2)))
+    mean, axes = _principal(np.concatenate([real, samples]), min(DIMENSIONS, max(2, count // 2)))
     reduced, others = (real - mean) @ axes, (samples - mean) @ axes
     rng = np.random.default_rng(seed)
     between, beside = [], []

@@ -32,6 +32,15 @@ def test_samples_of_the_same_distribution_are_as_far_as_halves_and_others_farthe
     assert same == frechet(real, np.random.default_rng(2).normal(size=(140, 30)).astype(np.float32)[80:], seed=0)
 
 
+def test_samples_that_differ_where_real_images_do_not_vary_are_far():
+    rng = np.random.default_rng(3)
+    real, samples = (np.zeros((count, 30), np.float32) for count in (40, 40))
+    real[:, :5], samples[:, :5] = rng.normal(size=(40, 5)), rng.normal(size=(40, 5))
+    samples[:, 29] = 3
+    found = frechet(real, samples, seed=0)
+    assert found.samples > found.real95 + 8
+
+
 @pytest.mark.parametrize(("real", "samples"), [(7, 50), (50, 3), (0, 0)])
 def test_too_few_images_give_no_distance(real, samples):
     assert frechet(np.ones((real, 4), np.float32), np.ones((samples, 4), np.float32), 0) is None
