@@ -43,6 +43,13 @@ def test_the_mask_matters(generator, make_settings, conditions):
     assert (one != other).any()
 
 
+def test_guidance_steers_images_for_masks_and_no_others(generator, make_settings, conditions):
+    weak, strong = (make_settings(guidance=value).synthesis for value in (1.0, 8.0))
+    mask = conditions[0].mask[None]
+    assert (generator.make([(0, 0)], mask, weak) != generator.make([(0, 0)], mask, strong)).any()
+    assert (generator.make([(0, 0)], None, weak) == generator.make([(0, 0)], None, strong)).all()
+
+
 def test_free_images_of_a_generator_that_knows_masks(generator, make_settings):
     assert generator.make(SEEDS, None, make_settings().synthesis).shape == (3, 16, 16, 1)
 

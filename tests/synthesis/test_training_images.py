@@ -45,7 +45,7 @@ def test_colour_is_kept_where_most_images_have_some(rows, make_settings, tmp_pat
 
 def test_a_batch_moves_image_and_mask_together_and_has_half_its_masks_known(make_settings):
     masks = np.zeros((20, 32, 32), np.uint8)
-    masks[:, 4:14, 6:26] = 1
+    masks[:, 4:14, 2:14] = 1
     known = np.arange(20) < 4
     data = TrainingImages((masks * 200)[..., None], masks, known)
     settings = make_settings(batch_size=8).synthesis
