@@ -2,6 +2,7 @@
 
 from materializers.evaluation import EvaluationMaterializer
 from materializers.fitted_labeler import FittedLabelerMaterializer
+from materializers.generator import GeneratorMaterializer
 from materializers.image_table import ImageTableMaterializer
 from materializers.inventory import InventoryMaterializer
 from materializers.segmenter import SegmenterMaterializer
@@ -9,6 +10,7 @@ from materializers.segmenter import SegmenterMaterializer
 __all__ = [
     "EvaluationMaterializer",
     "FittedLabelerMaterializer",
+    "GeneratorMaterializer",
     "ImageTableMaterializer",
     "InventoryMaterializer",
     "SegmenterMaterializer",

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from medweave import __version__, progress
+from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
+from medweave.commands.synth import synth_app
+from medweave.commands.synth_check import check as synth_check
 from medweave.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -29,27 +32,9 @@ weights_app = typer.Typer(name="weights", help="Published weights of promptable 
 app.add_typer(weights_app)
 bench_app = typer.Typer(name="bench", help="Measure parts of medweave on your data.", no_args_is_help=True)
 app.add_typer(bench_app)
+synth_app.command("check")(synth_check)
+app.add_typer(synth_app)
 
-_debug = False
-
-
-def _set_debug(value: bool) -> None:
-    global _debug
-    _debug = _debug or value
-
-
-def _set_quiet(value: bool) -> bool:
-    progress.configure(value)
-    return value
-
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and ZenML's log.", callback=_set_debug)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.", callback=_set_quiet)]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ConfigFile = Annotated[Path, typer.Option("--config", help="The task's YAML, such as configs/busi.yaml.")]
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder for summary.json and the pages. [default: output/TASK]")
 ]
@@ -63,11 +48,17 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 
 
 @app.command()
-def demo(set_: Overrides = None, output: Output = None, debug: Debug = False, quiet: Quiet = False) -> None:
+def demo(
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="Also make images by diffusion.")] = False,
+    set_: Overrides = None,
+    output: Output = None,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
     """Run the whole pipeline on embedded data, on a CPU, in minutes."""
     from medweave.config import demo_config, load_settings
 
-    _run(load_settings(demo_config(), set_ or ()), output)
+    _run(load_settings(demo_config(), ["synthesis.enabled=true", *(set_ or ())] if synthetic else set_ or ()), output)
 
 
 @app.command()
@@ -267,7 +258,7 @@ def _run(settings: Settings, output: Path | None) -> None:
     from pipelines.launch import run_training, show
 
     folder = output or Path("output") / settings.task
-    show(run_training(settings, folder, _debug), folder)
+    show(run_training(settings, folder, debugging()), folder)
 
 
 def _show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -308,7 +299,7 @@ def main() -> None:
     try:
         app()
     except (InputError, RunError) as error:
-        if _debug:
+        if debugging():
             raise
         print(f"medweave: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
@@ -316,7 +307,7 @@ def main() -> None:
         print("medweave: stopped; the same command goes on where it was", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if _debug:
+        if debugging():
             raise
         print(f"medweave: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         sys.exit(1)

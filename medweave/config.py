@@ -100,11 +100,58 @@ class Validation(Section):
     slack: Annotated[float, Field(ge=0.0)] = 1.0
 
 
+class SampleChecks(Section):
+    """What a sample must pass before it is used; what fails is dropped.
+
+    `false_alarms` is the share of different real images that each measure of likeness would call copies. `coarse_dice`
+    and `labeler_dice` are the least Dice of the mask that an image was made for with what the coarse model, and the
+    labeler prompted by that mask, find on it.
+    """
+
+    false_alarms: Share = 0.01
+    coarse_dice: Share = 0.3
+    labeler_dice: Share = 0.6
+
+
 class Synthesis(Section):
-    """Whether images are made, and how many."""
+    """How images are made by diffusion, and how many.
+
+    `kind`: `pixel` trains a U-Net on the images at `image_size` pixels a side; `latent` trains it on what the
+    autoencoder `pretrained` (a folder or hub id) makes of them; `stable_diffusion` fine-tunes the pipeline
+    `pretrained` by LoRA of `lora_rank`, told `prompt`, with the pipeline's own prediction and noise. The U-Net's finest
+    level has `width` channels, each level `layers` residual blocks.
+    `conditional` images are made for a mask. Training images lose up to the share `crop` of their sides, and are
+    flipped (`flip`: left and right may be exchanged, in images and in new masks). `min_snr` is the bound on the
+    signal-to-noise ratio in the loss's weight (0: plain mean square). `guidance` is how strongly a mask steers sampling
+    (1: not beyond what was learned); `ddpm` samples best with 1000 `sampling_steps`, the others with 20 to 50.
+    Samples make up at most `share` of the labels that are trained on.
+    """
 
     enabled: bool = False
     count: Positive = 100
+    kind: Literal["pixel", "latent", "stable_diffusion"] = "pixel"
+    pretrained: str | None = None
+    lora_rank: Positive = 16
+    prompt: str = ""
+    image_size: Annotated[int, Field(ge=16, le=512, multiple_of=16)] = 64
+    colour: Literal["auto", "gray", "rgb"] = "auto"
+    conditional: bool = True
+    width: Annotated[int, Field(ge=8, le=512, multiple_of=8)] = 32
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
+    prediction: Literal["v_prediction", "epsilon"] = "v_prediction"
+    noise: Literal["cosine", "linear"] = "cosine"
+    steps: Positive = 6000
+    batch_size: Positive = 16
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
+    min_snr: Annotated[float, Field(ge=0.0)] = 5.0
+    crop: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1
+    flip: bool = True
+    sampler: Literal["dpm_solver", "ddim", "ddpm"] = "dpm_solver"
+    sampling_steps: Annotated[int, Field(ge=1, le=1000)] = 25
+    guidance: Annotated[float, Field(ge=1.0, le=20.0)] = 2.0
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    checks: SampleChecks = SampleChecks()
 
 
 class Augmentation(Section):
@@ -315,6 +362,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "fast": {
         "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 300, "members": 1},
+        "synthesis": {"count": 32, "steps": 800, "batch_size": 8, "ema": 0.99},
         "evaluation": {"resamples": 500},
     },
 }

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
 
 USER_ERRNOS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
-STEP_PAGES = {
-    "validation.html": ("validate", "validation_page"),
-    "labels.html": ("check_labels", "labels_page"),
-}
-"""Pages that a run leaves even when it fails after the step that made them."""
-RESULTS = ("summary.json", "report.html", *STEP_PAGES)
+STEP_PAGES = (
+    ("validation.html", "validate", "validation_page"),
+    ("labels.html", "check_labels", "labels_page"),
+    ("labels.html", "check_synthetic", "labels_page"),
+)
+"""Pages that a run leaves even when it fails after the step that made them; of two of one name the later one."""
+RESULTS = ("summary.json", "report.html", *(file for file, *_ in STEP_PAGES))
 
 
 def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
         if debug or not _runs(name):
             raise
     run = _runs(name)[0]
-    for file, (step, page) in STEP_PAGES.items():
+    for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:
             _write(output / file, store.artifact(run, step, page))
     _raise_if_failed(run)
@@ -142,10 +143,13 @@ def describe(summary: Mapping[str, Any], output: Path) -> list[str]:
     )
     weak = summary["labels"]["weak"]
     data = summary["data"]
+    synthetic = summary["labels"]["synthetic"]
+    made = [f"synthetic images: {synthetic['made']} passed their checks, {synthetic['accepted']} accepted"]
     return [
         f"{data['gold']} gold, {data['unlabeled']} unlabeled, {data['test']} test images",
         f"weak labels: {weak['made']} made, {weak['accepted']} accepted, {weak['review']} to review, "
         f"{weak['rejected']} rejected",
+        *(made if data["synthetic"] else []),
         f"test Dice: gold only {_interval(gold_only)}, final {_interval(final)}, difference {_interval(delta)}",
         f"model {summary['model']['name']} version {summary['model']['version']}: {summary['model']['reason']}",
         f"report: {output / 'report.html'}",

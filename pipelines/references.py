@@ -39,7 +39,9 @@ def labels_of(reference: str) -> Iterator[tuple[ImageTable, Settings]]:
     """All labels that a run made, weak and synthetic, and the run's settings."""
     run = find_run(reference)
     settings = _settings(run)
-    tables = [artifact(run, "check_labels", name) for name in ("weak", "synthetic")]
+    tables = [artifact(run, "check_labels", "weak")]
+    if "check_synthetic" in run.steps:
+        tables.append(artifact(run, "check_synthetic", "synthetic"))
     with tempfile.TemporaryDirectory() as folder:
         yield write_table(folder, chain(*tables)), settings
 

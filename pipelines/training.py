@@ -6,14 +6,17 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from medweave.config import Settings
-from medweave.data.table import LabelSource
 from steps.ablate import ablate
 from steps.check_drift import check_drift
 from steps.check_labels import check_labels
+from steps.check_samples import check_samples
+from steps.check_synthetic import check_synthetic
+from steps.choose_synthetic import choose_synthetic
 from steps.evaluate import evaluate
 from steps.fit_labeler import fit_labeler
 from steps.ingest import ingest
 from steps.label import label
+from steps.no_synthetic import no_synthetic
 from steps.promote import promote
 from steps.register import register
 from steps.report import report
@@ -27,7 +30,7 @@ from steps.validate import validate
 
 @pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
 def training(settings: Settings) -> None:
-    """Ingest, validate, synthesize, train coarse, fit the labeler, label, check, train, evaluate, register, promote.
+    """Ingest, validate, train coarse, fit the labeler, label, check, synthesize, train, evaluate, register, promote.
 
     The coarse model of a later round of labelling learns from the labels of the round before.
     """
@@ -37,36 +40,54 @@ def training(settings: Settings) -> None:
         validation, settings.only("data", "labeling", "segmentation", "synthesis", "tracking", "compute")
     )
 
-    synthetic = synthesize(gold, unlabeled, settings.only("data", "synthesis"), after="require_ready")
     recipe = settings.only("data", "segmentation", "compute")
     labeling = settings.only("data", "labeling", "quality", "compute")
-    labelled: list[tuple[str, Any, LabelSource]]
-    labelled = [("gold", gold, "weak"), ("unlabeled", unlabeled, "weak"), ("synthetic", synthetic, "synthetic")]
+    labelled = [("gold", gold), ("unlabeled", unlabeled)]
     weak, checked = unlabeled, "require_ready"
     for left in reversed(range(settings.labeling.rounds)):
         at = f"_round_{settings.labeling.rounds - left}" if left else ""
         coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after=checked)
         fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
-        of_gold, of_unlabeled, of_synthetic = (
-            label(images, gold, coarse, labeler, fitted, source, labeling, id=f"label_{name}{at}")
-            for name, images, source in labelled
+        of_gold, of_unlabeled = (
+            label(images, gold, coarse, labeler, fitted, "weak", labeling, id=f"label_{name}{at}")
+            for name, images in labelled
         )
-        weak, made, measured_gold, drift, calibration, _ = check_labels(
-            gold, of_gold, of_unlabeled, of_synthetic, settings.only("data", "quality"), id=f"check_labels{at}"
+        weak, measured_gold, drift, calibration, _ = check_labels(
+            gold, of_gold, of_unlabeled, settings.only("data", "quality"), id=f"check_labels{at}"
         )
         checked = f"check_drift{at}"
         check_drift(drift, settings.only("quality"), id=checked)
 
-    baseline = train_baseline(gold, coarse, recipe, after="check_drift")
-    final = train_final(gold, weak, made, coarse, recipe, after="check_drift")
+    found: dict[str, Any] = {}
+    if settings.synthesis.enabled:
+        samples, _ = synthesize(gold, weak, settings.only("data", "synthesis", "compute"), after=checked)
+        of_samples = label(samples, gold, coarse, labeler, fitted, "synthetic", labeling, id="label_synthetic")
+        kept, found["checks"] = check_samples(
+            samples, of_samples, gold, weak, labeler, fitted,
+            settings.only("data", "labeling", "quality", "synthesis", "compute"),
+        )  # fmt: skip
+        synthetic, drift, found["reasons"], _ = check_synthetic(
+            measured_gold, of_gold, weak, kept, settings.only("data", "quality")
+        )
+        checked = "check_drift_synthetic"
+        check_drift(drift, settings.only("quality"), "synthetic", id=checked)
+        used, found["choice"] = choose_synthetic(
+            gold, weak, synthetic, settings.only("data", "segmentation", "synthesis", "compute"), after=checked
+        )
+    else:
+        synthetic = used = no_synthetic()
+
+    baseline = train_baseline(gold, coarse, recipe, after=checked)
+    final = train_final(gold, weak, used, coarse, recipe, after=checked)
     on_baseline, on_final = evaluate(test, baseline, final, settings.only("data", "evaluation", "compute"))
     ablation = ablate(
-        gold, weak, made, test, coarse, on_final, settings.only("data", "segmentation", "evaluation", "compute")
+        gold, weak, used, test, coarse, on_final, settings.only("data", "segmentation", "evaluation", "compute")
     )
 
-    version = register(gold, weak, made, test, coarse, baseline, final, on_baseline, on_final, settings)
+    version = register(gold, weak, used, test, coarse, baseline, final, on_baseline, on_final, settings)
     promotion = promote(version, test, on_baseline, on_final, settings)
     report(
-        inventory, validation, measured_gold, unlabeled, weak, made, test, drift, calibration,
+        inventory, validation, measured_gold, unlabeled, weak, synthetic, test, drift, calibration,
         coarse, fitted, baseline, final, on_baseline, on_final, ablation, version, promotion, settings,
+        **{f"synthetic_{name}": told for name, told in found.items()},
     )  # fmt: skip

@@ -37,8 +37,14 @@ def synthesis_code() -> str:
     return code_digest("data", "synthesis")
 
 
+def samples_code() -> str:
+    """Digest of the code that makes images, and of all that looks at them."""
+    return code_digest("data", "segmentation", "labeling", "synthesis")
+
+
 DATA = _policy(data_code)
 SEGMENTATION = _policy(segmentation_code)
 LABELING = _policy(labeling_code)
 QUALITY = _policy(quality_code)
 SYNTHESIS = _policy(synthesis_code)
+SAMPLES = _policy(samples_code)

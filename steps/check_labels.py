@@ -15,10 +15,9 @@ from steps.caching import QUALITY
 
 @step(cache_policy=QUALITY)
 def check_labels(
-    gold: ImageTable, gold_weak: ImageTable, weak: ImageTable, synthetic: ImageTable, settings: Settings
+    gold: ImageTable, gold_weak: ImageTable, weak: ImageTable, settings: Settings
 ) -> tuple[
     Annotated[ImageTable, "weak"],
-    Annotated[ImageTable, "synthetic"],
     Annotated[ImageTable, "measured_gold"],
     Annotated[dict[str, Any], "drift"],
     Annotated[dict[str, Any], "calibration"],
@@ -29,16 +28,13 @@ def check_labels(
     The calibration tells how the predicted Dice was learnt and how well it holds, and why labels were not accepted.
     """
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
-    inputs = [table.digest for table in (gold, gold_weak, weak, synthetic)]
+    inputs = [table.digest for table in (gold, gold_weak, weak)]
     with work_folder("check", *inputs, settings.model_dump(mode="json")) as work:
         reference = with_coarse(gold, gold_weak, work / "gold")
-        standard = gold_standard(reference, gold_weak, [weak, synthetic], settings.quality, classes, max_pixels)
-        weak, synthetic = (
-            check(table, standard, settings.quality, classes, max_pixels, work / name)
-            for name, table in (("weak", weak), ("synthetic", synthetic))
-        )
+        standard = gold_standard(reference, gold_weak, [weak], settings.quality, classes, max_pixels)
+        weak = check(weak, standard, settings.quality, classes, max_pixels, work / "weak")
         measured = measure_labels(reference, classes, max_pixels, work / "measured")
-    compared = label_report(label_frames(measured, weak, synthetic), settings.quality.drift_effect, settings.seed)
+    compared = label_report(label_frames(measured, weak), settings.quality.drift_effect, settings.seed)
     page = compared.html or "<p>Too few labels to compare.</p>"
-    reasons = {"weak": count_reasons(weak), "synthetic": count_reasons(synthetic)}
-    return weak, synthetic, measured, compared.to_json(), {**standard.to_json(), "reasons": reasons}, HTMLString(page)
+    told = {**standard.to_json(), "reasons": {"weak": count_reasons(weak)}}
+    return weak, measured, compared.to_json(), told, HTMLString(page)

@@ -18,6 +18,7 @@ from medweave.labeling import FittedLabeler
 from medweave.quality import feature_frame
 from medweave.report import ReportContent, build_summary, examples, render_report
 from medweave.report.content import Example
+from medweave.report.synthesis import synthetic_examples
 from medweave.segmentation import Evaluation, Segmenter
 from medweave.tracking import connect
 from steps.cost import label_seconds, peak_memory_mb, seconds_since_start
@@ -46,6 +47,9 @@ def report(
     version: dict[str, Any],
     promotion: dict[str, Any],
     settings: Settings,
+    synthetic_checks: dict[str, Any] | None = None,
+    synthetic_reasons: dict[str, Any] | None = None,
+    synthetic_choice: dict[str, Any] | None = None,
 ) -> tuple[Annotated[dict[str, Any], "summary"], Annotated[HTMLString, "report_page"]]:
     """summary.json and report.html of a run; the page also goes to the MLflow run."""
     resamples, seed = settings.evaluation.resamples, settings.seed
@@ -86,7 +90,12 @@ def report(
         "weak": feature_frame(weak, "weak"),
         "synthetic": feature_frame(synthetic, "synthetic"),
     }
-    predicted = [row for shard in weak.shards(["predicted_dice", "decision"]) for row in shard]
+    predicted = [
+        row for table in (weak, synthetic) for shard in table.shards(["predicted_dice", "decision"]) for row in shard
+    ]
+    if synthetic_reasons is not None:
+        calibration = {**calibration, "reasons": {**calibration["reasons"], "synthetic": synthetic_reasons}}
+    synthesis = {"checks": synthetic_checks, "choice": synthetic_choice} if synthetic_checks is not None else {}
     page = render_report(
         ReportContent(
             summary=summary,
@@ -114,6 +123,8 @@ def report(
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
             learned=fitted.card.told(),
             ablation=ablation,
+            synthesis=synthesis,
+            synthetic_examples=synthetic_examples(synthetic, [gold, weak], classes, max_pixels),
         )
     )
     _log_page(settings, version["mlflow_run_id"], {"report.html": page})

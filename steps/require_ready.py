@@ -9,7 +9,8 @@ from medweave.config import Settings
 from medweave.data.validation import ValidationReport
 from medweave.labeling import configured_labeler
 from medweave.segmentation.networks import architecture_of, build_network
-from medweave.synthesis import create_synthesizer
+from medweave.synthesis.networks import architecture_of as architecture_for
+from medweave.synthesis.networks import build
 from medweave.tracking import connect
 
 
@@ -20,7 +21,8 @@ def require_ready(validation: dict[str, Any], settings: Settings) -> Annotated[d
     Raises InputError that names the files and the rules they break, or the part that cannot be made.
     """
     ValidationReport.from_json(json.dumps(validation)).raise_for_errors()
-    create_synthesizer(settings.synthesis)
+    if settings.synthesis.enabled:
+        build(architecture_for(settings.synthesis, channels=1, classes=len(settings.data.classes)))
     connect(settings.tracking)
     build_network(architecture_of(settings.segmentation, len(settings.data.classes)))
     return configured_labeler(settings).provenance()

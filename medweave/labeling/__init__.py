@@ -6,6 +6,7 @@ from medweave.labeling.fitted import FittedLabeler, labeler_for
 from medweave.labeling.fitting import fit_labeler, fit_to_gold
 from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
 from medweave.labeling.labelers import Labeler, Made, NoMask, Target, configured_labeler, create_labeler
+from medweave.labeling.mask_prompts import MaskPrompts
 from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
 from medweave.labeling.prompts import Bounds, ClassBounds, Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.labeling.run import label_images
@@ -22,6 +23,7 @@ __all__ = [
     "Label",
     "Labeler",
     "Made",
+    "MaskPrompts",
     "NoMask",
     "Prompt",
     "Target",

@@ -83,13 +83,15 @@ def feature_frame(table: ImageTable, label_source: LabelSource, decision: Decisi
     return pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURES), dtype=float)
 
 
-def label_frames(gold: ImageTable, weak: ImageTable, synthetic: ImageTable) -> dict[str, pd.DataFrame]:
+def label_frames(gold: ImageTable, weak: ImageTable, synthetic: ImageTable | None = None) -> dict[str, pd.DataFrame]:
     """Label features by source: `gold`, all that was made (`weak`, `synthetic`) and the same by decision.
 
     The latter are named such as `weak accepted`. Made sources without labels are left out.
     """
     frames = {"gold": feature_frame(gold, "gold")}
     for source, table in zip(MADE, (weak, synthetic), strict=True):
+        if table is None:
+            continue
         frames[source] = feature_frame(table, source)
         frames |= {f"{source} {word}": feature_frame(table, source, decision) for word, decision in DECISIONS.items()}
     return {source: frame for source, frame in frames.items() if source == "gold" or len(frame)}
@@ -129,8 +131,10 @@ def label_report(frames: Mapping[str, pd.DataFrame], effect: float, seed: int) -
     return LabelReport(render_drift(frames, drift, skipped, FALSE_ALARMS), drift, skipped)
 
 
-def act_on_drift(report: Mapping[str, Any], on_drift: Literal["warn", "stop", "ignore"]) -> list[str]:
-    """What to warn of, a line a source; `report` is what `LabelReport.to_json` gave.
+def act_on_drift(
+    report: Mapping[str, Any], on_drift: Literal["warn", "stop", "ignore"], made: LabelSource = "weak"
+) -> list[str]:
+    """What to warn of `made` labels, a line a source; `report` is what `LabelReport.to_json` gave.
 
     Warned of are all made labels and the accepted ones. Only the accepted ones stop a run, as nothing else is trained
     on: rejecting what is unlike gold is what the gate is for. Labels to review and rejected ones differ by what they
@@ -140,7 +144,7 @@ def act_on_drift(report: Mapping[str, Any], on_drift: Literal["warn", "stop", "i
         return []
     lines = {
         source: f"{source} labels are unlike gold: {words}"
-        for source in (name for made in MADE for name in (made, f"{made} accepted"))
+        for source in (made, f"{made} accepted")
         if (words := "; ".join(_words(report["drift"].get(source, ()))))
     }
     accepted = [line for source, line in lines.items() if source.endswith("accepted")]

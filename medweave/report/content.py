@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,22 @@ class Example:
 
 
 @dataclass(frozen=True)
+class SyntheticExample:
+    """A generated image HxWx3 uint8 with the mask HxW it was made for, beside a real image.
+
+    `real` is the image whose mask the new one came from, of any size, with its own `real_mask`; a free sample, without
+    a mask, has the training image that it is closest to.
+    """
+
+    image_id: str
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8] | None
+    real: NDArray[np.uint8]
+    real_mask: NDArray[np.uint8] | None
+    caption: str
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """All that a run's page shows; an empty field leaves its part of the page out.
 
@@ -41,7 +57,8 @@ class ReportContent:
     reason to count). `per_image` has (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name
     whose last word is the quantity, such as `final loss`, to (step, value). `learned` says in words what gold taught
     the labeler. `ablation` has `name`, `dice` and `difference` (to the final model) of trainings without one part, both
-    as in the summary.
+    as in the summary. `synthesis` tells of synthetic images: `checks` (`Checked.to_json` of their checks) and `choice`
+    (`SyntheticChoice.to_json`: Dice on held-out gold with and without them).
     """
 
     summary: Mapping[str, Any]
@@ -63,3 +80,5 @@ class ReportContent:
     curves: Mapping[str, Sequence[tuple[int, float]]]
     learned: str = ""
     ablation: Sequence[Mapping[str, Any]] = ()
+    synthesis: Mapping[str, Any] = field(default_factory=dict)
+    synthetic_examples: Sequence[SyntheticExample] = ()

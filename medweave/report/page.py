@@ -11,6 +11,7 @@ from typing import Any
 from medweave.report import charts
 from medweave.report.calibration import reason_rows, told_assessment, told_calibration
 from medweave.report.content import ReportContent
+from medweave.report.synthesis import synthetic_row, told_checks, told_choice, told_copies
 from medweave.report.tiles import legend, picture_row
 
 METRICS = (
@@ -144,6 +145,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
     present = {
         "data": True,
         "labels": bool(examples),
+        "synthesis": bool(content.synthesis),
         "quality": bool(labels or predicted),
         "result": True,
         "failures": bool(content.failures or content.losses),
@@ -163,6 +165,10 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "labels": labels,
         "examples": examples,
         "label_examples": [example for group in examples.values() for example in group],
+        "told_checks": told_checks,
+        "told_choice": told_choice,
+        "told_copies": told_copies,
+        "synthetic_rows": [synthetic_row(example, content.classes) for example in content.synthetic_examples],
         "predicted": predicted,
         "told_calibration": told_calibration(content.calibration),
         "told_assessment": told_assessment(content.calibration) if content.calibration.get("points") else "",

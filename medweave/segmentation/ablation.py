@@ -32,14 +32,19 @@ def variants(data: TrainingSet, settings: Settings) -> Iterator[Variant]:
 
     `data` is what the final model is trained on.
     """
-    made = np.array([row.label_source in ("weak", "synthetic") for row in data.rows])
+    synthetic = np.array([row.label_source == "synthetic" for row in data.rows])
+    made = synthetic | np.array([row.label_source == "weak" for row in data.rows])
     accepted = made & (data.weights > 0)
+    weak = accepted & ~synthetic
     recipe = settings.segmentation
     if recipe.consistency.weight:
         off = recipe.consistency.model_copy(update={"weight": 0.0})
         yield Variant("without consistency on unlabeled images", data, _with(settings, consistency=off))
+    if synthetic.any():
+        yield Variant("without synthetic images", replace(data, drawn=data.drawn & ~synthetic), settings)
+    if weak.any():
+        yield Variant("without weak labels", _weighted(data, weak, 0.0), settings)
     if accepted.any():
-        yield Variant("without weak labels", _weighted(data, accepted, 0.0), settings)
         yield Variant("accepted labels at full weight", _weighted(data, accepted, 1.0), settings)
         if recipe.noise:
             yield Variant("plain cross-entropy on weak labels", data, _with(settings, noise=0.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,8 +46,8 @@ class TrainingSet:
         )
 
     def without(self, groups: Collection[str]) -> TrainingSet:
-        """The same images, of which those of these groups are not drawn."""
-        return replace(self, drawn=self.drawn & np.array([row.group_id not in groups for row in self.rows]))
+        """The same images, of which those of these groups, and those made for a mask of these, are not drawn."""
+        return replace(self, drawn=self.drawn & np.array([_groups(row).isdisjoint(groups) for row in self.rows]))
 
     def labelled(self) -> TrainingSet:
         """The same images, of which those without a trusted label are not drawn."""
@@ -65,7 +65,7 @@ class TrainingSet:
 
 
 def build_training_set(
-    real: Sequence[ImageTable], made: Sequence[ImageTable], settings: Settings, folder: Path
+    real: Sequence[ImageTable], made: Sequence[Iterable[ImageRow]], settings: Settings, folder: Path
 ) -> TrainingSet:
     """Collect into files in `folder` all `real` images, and of the `made` ones those with a trusted label.
 
@@ -74,8 +74,8 @@ def build_training_set(
     """
     size, classes, max_pixels = settings.segmentation.image_size, len(settings.data.classes), settings.data.max_pixels
     chosen = [row for table in real for row in table]
-    chosen += [row for table in made for row in table if _is_trusted(row)]
-    if not any(_is_trusted(row) for row in chosen):
+    chosen += [row for table in made for row in table if is_trusted(row)]
+    if not any(is_trusted(row) for row in chosen):
         raise RunError("no labels to train on")
     folder.mkdir(parents=True, exist_ok=True)
     shape = (len(chosen), size, size)
@@ -95,12 +95,18 @@ def build_training_set(
     )
 
 
-def _is_trusted(row: ImageRow) -> bool:
+def _groups(row: ImageRow) -> set[str]:
+    """The row's group and, of an image that was made for a mask, those that the mask came from."""
+    return {row.group_id, *(row.made_by.get("condition") or {}).get("groups", ())}
+
+
+def is_trusted(row: ImageRow) -> bool:
+    """Whether the row's label is learned from: it is gold, or was accepted."""
     return row.label_source == "gold" or row.decision == "accept"
 
 
 def _weight(row: ImageRow) -> float:
-    if not _is_trusted(row):
+    if not is_trusted(row):
         return 0.0
     return 1.0 if row.weight is None else row.weight
 

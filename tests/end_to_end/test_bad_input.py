@@ -170,7 +170,7 @@ def test_unlabeled_images_that_cannot_be_read_are_set_aside(own_task, own_config
         ("labeling.labeler=imported", ["labeling.imported"]),
         ("segmentation.encoder=resnet81", ["resnet81", "resnet18"]),
         ("segmentation.image_sze=64", ["segmentation.image_sze", "segmentation.image_size"]),
-        ("synthesis.enabled=true", ["synthesis.enabled"]),
+        ("synthesis={enabled: true, kind: latent}", ["synthesis.kind=latent", "synthesis.pretrained"]),
         ("data.root=/nowhere/at/all", ["/nowhere/at/all"]),
         ("tracking.uri=sqlite:////nowhere/mlflow.db", ["/nowhere"]),
     ],

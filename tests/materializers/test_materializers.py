@@ -9,11 +9,12 @@ from zenml.enums import StackComponentType
 from materializers import (
     EvaluationMaterializer,
     FittedLabelerMaterializer,
+    GeneratorMaterializer,
     ImageTableMaterializer,
     InventoryMaterializer,
     SegmenterMaterializer,
 )
-from medweave.config import Compute, Prompts
+from medweave.config import Compute, Prompts, Synthesis
 from medweave.data import ImageRow, ImageTable, MaskRef, write_table
 from medweave.data.inventory import Inventory, InventoryRow
 from medweave.data.masks import encode_mask
@@ -21,6 +22,10 @@ from medweave.labeling.fitted import FittedCard, FittedLabeler
 from medweave.segmentation import Evaluation, ImageScore, Segmenter
 from medweave.segmentation.networks import Architecture, build_network
 from medweave.segmentation.segmenter import Card
+from medweave.synthesis import Generator
+from medweave.synthesis import generator as generators
+from medweave.synthesis.diffusion import schedule_of
+from medweave.synthesis.networks import architecture_of, build
 
 
 @pytest.fixture
@@ -116,3 +121,17 @@ def test_a_labeler_that_gold_taught_nothing(keep):
     fitted = FittedLabeler(FittedCard("ellipse", "", Prompts()))
     kept = keep(FittedLabelerMaterializer, fitted)
     assert (kept.card, kept.weights) == (fitted.card, {})
+
+
+def test_a_generator(keep, store):
+    small = Synthesis(image_size=16, width=8)
+    architecture = architecture_of(small, channels=1, classes=1)
+    torch.manual_seed(0)
+    card = generators.Card(architecture, ("x",), schedule_of(small), training={"steps": 7})
+    generator = Generator(card, build(architecture), Compute(device="cpu"))
+    kept = keep(GeneratorMaterializer, generator)
+    assert kept.digest == generator.digest
+    assert kept.card.training["steps"] == 7
+    materializer = GeneratorMaterializer(f"{store.path}/GeneratorMaterializer", store)
+    assert materializer.compute_content_hash(kept) == generator.digest
+    assert materializer.extract_metadata(kept)["steps"] == 7

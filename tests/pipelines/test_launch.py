@@ -54,8 +54,11 @@ def test_a_full_or_locked_store_says_where_it_is():
 def test_the_last_lines_have_the_numbers():
     dice = {"mean": 0.61234, "ci95": [0.5, 0.7]}
     summary = {
-        "data": {"gold": 25, "unlabeled": 100, "test": 120},
-        "labels": {"weak": {"made": 100, "accepted": 61, "review": 22, "rejected": 17}},
+        "data": {"gold": 25, "unlabeled": 100, "synthetic": 0, "test": 120},
+        "labels": {
+            "weak": {"made": 100, "accepted": 61, "review": 22, "rejected": 17},
+            "synthetic": {"made": 29, "accepted": 20, "review": 6, "rejected": 3},
+        },
         "test": {"gold_only": {"dice": dice}, "final": {"dice": dice}},
         "delta": {"dice": {"mean": 0.0, "ci95": [-0.1, 0.1]}},
         "model": {"name": "medweave-x", "version": 3, "reason": "Promoted: it is better."},
@@ -65,3 +68,6 @@ def test_the_last_lines_have_the_numbers():
     assert lines[2].startswith("test Dice: gold only 0.612 [0.500, 0.700]")
     assert "version 3" in lines[3]
     assert lines[-1] == "report: out/report.html"
+    assert not any("synthetic" in line for line in lines)
+    summary["data"]["synthetic"] = 29
+    assert describe(summary, Path("out"))[2] == "synthetic images: 29 passed their checks, 20 accepted"

@@ -137,6 +137,13 @@ def test_labels_that_are_not_trained_on_warn_and_never_stop():
     assert act_on_drift(report, "ignore") == []
 
 
+def test_each_source_is_warned_of_on_its_own():
+    report = told(weak=[found("area_share", True)], synthetic_accepted=[found("area_share", True)])
+    words = "labels are unlike gold: area_share lower (median 0.018, gold 0.0724)"
+    assert act_on_drift(report, "warn") == [f"weak {words}"]
+    assert act_on_drift(report, "warn", "synthetic") == [f"synthetic accepted {words}"]
+
+
 def test_what_was_chosen_to_differ_is_not_warned_of():
     assert act_on_drift(told(weak_rejected=[found("area_share", True)]), "stop") == []
 

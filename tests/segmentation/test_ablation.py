@@ -50,6 +50,18 @@ def test_one_part_is_off_at_a_time(data, settings):
     assert data.weights.tolist() == as_it_was
 
 
+def test_synthetic_images_are_a_part_of_their_own(data, settings):
+    sources = ("gold", "gold", "weak", "synthetic", "none")
+    rows = tuple(replace(row, label_source=source) for row, source in zip(data.rows, sources, strict=True))
+    mixed = replace(data, rows=rows, weights=np.array([1, 1, 0.6, 0.5, 0], np.float32))
+    found = {variant.name: variant.data for variant in variants(mixed, settings)}
+    assert found["without synthetic images"].drawn.tolist() == [True, True, True, False, True]
+    assert found["without synthetic images"].weights.tolist() == mixed.weights.tolist()
+    assert found["without weak labels"].weights.tolist() == pytest.approx([1, 1, 0, 0.5, 0])
+    assert found["without weak labels"].drawn.all()
+    assert "without synthetic images" not in {variant.name for variant in variants(data, settings)}
+
+
 def test_what_is_off_anyway_is_left_out(data, settings):
     off = {"noise": 0.0, "consistency": Consistency(weight=0.0)}
     plain = settings.model_copy(update={"segmentation": settings.segmentation.model_copy(update=off)})

@@ -1,0 +1,106 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from medweave.errors import InputError
+from medweave.synthesis.checks.near_copies import Closeness, TrainingImages
+from medweave.synthesis.checks.pictures import views_of
+from tests.synthesis.checks.conftest import SIDE, drawn, pictures, pooled
+
+
+@pytest.fixture(scope="module")
+def training(real):
+    return TrainingImages(real, pooled, false_alarms=0.01, same_bits=28)
+
+
+def brightened(image):
+    return np.clip(image * 1.1 + 8, 0, 255).astype(np.uint8)
+
+
+def halved(image):
+    return cv2.resize(image, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA)
+
+
+def cropped(image):
+    return cv2.resize(image[6:92, 2:88], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+
+
+def grainy(image):
+    return np.clip(image + np.random.default_rng(1).normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+
+
+def all_at_once(image):
+    return brightened(cropped(image[:, ::-1]))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda image: image,
+        lambda image: image[:, ::-1],
+        lambda image: image[::-1],
+        brightened,
+        halved,
+        cropped,
+        grainy,
+        all_at_once,
+    ],
+    ids=["same", "left-right", "upside-down", "brightened", "halved", "cropped", "grainy", "all at once"],
+)
+def test_a_memorised_training_image_is_caught_and_named(training, real, changed):
+    samples = [drawn(100), changed(real.images[7]), drawn(101)]
+    found = training.compare(views_of(samples, pooled))
+    assert [bool(one.by) for one in found] == [False, True, False]
+    assert found[1].nearest == "real7"
+
+
+def test_few_different_images_are_called_copies(training):
+    found = training.compare(views_of([drawn(seed) for seed in range(200, 260)], pooled))
+    assert sum(bool(one.by) for one in found) <= 6
+
+
+def test_closeness_of_an_image_to_itself(training, real):
+    (found,) = training.compare(views_of([real.images[3]], pooled))
+    assert found.closeness.bits == 0
+    assert found.closeness.distance == pytest.approx(0, abs=1e-5)
+    assert found.closeness.correlation == pytest.approx(1, abs=1e-5)
+    assert found.by == ("hash", "features", "pixels")
+
+
+def test_limits_are_what_different_images_show(real):
+    """With no false alarms the limits are the closest pair, by a plain count of differing hash bits."""
+    import imagehash
+
+    limits = TrainingImages(real, pooled, false_alarms=0.0, same_bits=28).limits
+    grays = [
+        cv2.resize(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), (64, 64), interpolation=cv2.INTER_AREA) for i in real.images
+    ]
+    flips = (lambda g: g, np.fliplr, np.flipud, lambda g: g[::-1, ::-1])
+    hashes = [
+        [imagehash.phash(Image.fromarray(np.ascontiguousarray(f(g))), hash_size=16) for f in flips] for g in grays
+    ]
+    apart = [flip - hashes[j][0] for i in range(30) for j in range(30) if i != j for flip in hashes[i]]
+    assert limits.bits == min(apart)
+
+
+def test_images_of_one_patient_and_repeated_ones_set_no_limit(real):
+    twice = pictures(
+        [*real.images, cropped(real.images[0]), real.images[1]], "real", [*real.groups, real.groups[0], "other"]
+    )
+    alone = TrainingImages(real, pooled, 0.01, 28).limits
+    with_them = TrainingImages(twice, pooled, 0.01, 28).limits
+    assert with_them.bits == pytest.approx(alone.bits, abs=2)
+    assert with_them.correlation == pytest.approx(alone.correlation, abs=0.02)
+
+
+def test_without_two_different_images_there_is_nothing_to_judge_by(real):
+    with pytest.raises(InputError, match="no two training images are different"):
+        TrainingImages(pictures([real.images[0]] * 3), pooled, 0.01, 28)
+
+
+def test_closer_is_fewer_bits_shorter_distance_higher_correlation():
+    limit = Closeness(40, 2.0, 0.9)
+    assert Closeness(40, 2.0, 0.9).closer_by(limit) == []
+    assert Closeness(39, 3.0, 0.8).closer_by(limit) == ["hash"]
+    assert Closeness(50, 1.9, 0.95).closer_by(limit) == ["features", "pixels"]
