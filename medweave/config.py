@@ -162,7 +162,7 @@ class Augmentation(Section):
     """
 
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
-    scale: tuple[float, float] = (0.75, 1.35)
+    scale: tuple[float, float] = (0.5, 1.6)
     translation: Share = 0.1
     brightness: Share = 0.3
     contrast: Share = 0.3
