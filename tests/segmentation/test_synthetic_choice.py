@@ -31,7 +31,7 @@ def rows(tmp_path):
 
 @pytest.fixture
 def settings(recipe, compute):
-    longer = recipe.model_copy(update={"coarse_steps": 16, "learning_rate": 5e-3, "evaluations": 1, "gold_share": 0.25})
+    longer = recipe.model_copy(update={"coarse_steps": 8, "learning_rate": 2e-2, "evaluations": 1, "gold_share": 0.25})
     return Settings(task="discs", segmentation=longer, compute=compute, synthesis=Synthesis(share=0.75))
 
 
