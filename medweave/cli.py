@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from medweave import __version__, progress
+from medweave.commands.lineage import lineage
+from medweave.commands.models import export, promote, rollback, runs_app, serve
+from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
 from medweave.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -29,27 +32,10 @@ weights_app = typer.Typer(name="weights", help="Published weights of promptable 
 app.add_typer(weights_app)
 bench_app = typer.Typer(name="bench", help="Measure parts of medweave on your data.", no_args_is_help=True)
 app.add_typer(bench_app)
+app.add_typer(runs_app)
+for command in (lineage, promote, rollback, export, serve):
+    app.command()(command)
 
-_debug = False
-
-
-def _set_debug(value: bool) -> None:
-    global _debug
-    _debug = _debug or value
-
-
-def _set_quiet(value: bool) -> bool:
-    progress.configure(value)
-    return value
-
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and ZenML's log.", callback=_set_debug)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.", callback=_set_quiet)]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be repeated.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ConfigFile = Annotated[Path, typer.Option("--config", help="The task's YAML, such as configs/busi.yaml.")]
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder for summary.json and the pages. [default: output/TASK]")
 ]
@@ -84,7 +70,10 @@ def run(
 def predict(
     model: Annotated[str, typer.Option(help="run:latest, run:ID, models:/NAME@champion or models:/NAME/VERSION.")],
     images: Annotated[Path, typer.Option(help="Folder of images.")],
-    output: Annotated[Path, typer.Option(help="Folder for the masks, named like the images, as PNG.")],
+    output: Annotated[Path, typer.Option(help="Folder for the masks, named like the images.")],
+    format_: Annotated[
+        Literal["png", "dicomseg"], typer.Option("--format", help="PNG, or DICOM Segmentations of DICOM images.")
+    ] = "png",
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
@@ -92,7 +81,7 @@ def predict(
     from medweave.segmentation.folder import predict_folder
     from pipelines.references import segmenter_of
 
-    predicted = predict_folder(segmenter_of(model), images, output)
+    predicted = predict_folder(segmenter_of(model), images, output, format_)
     progress.say(f"{predicted.written} masks in {output}")
     if predicted.problems:
         raise InputError("; ".join(predicted.problems))
@@ -122,15 +111,18 @@ def evaluate(
 def labels_export(
     run: Annotated[str, typer.Option(help="run:latest or run:ID.")],
     to: Annotated[Path, typer.Option(help="Folder to make.")],
-    format_: Annotated[Literal["png", "coco"], typer.Option("--format", help="How masks are written.")] = "png",
+    format_: Annotated[
+        Literal["png", "coco", "dicomseg"], typer.Option("--format", help="How masks are written.")
+    ] = "png",
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the masks that a run made, with labels.csv."""
+    from medweave.data.dicomseg import export_dicomseg
     from medweave.data.export import export_coco, export_png
     from pipelines.references import labels_of
 
-    write = export_png if format_ == "png" else export_coco
+    write = {"png": export_png, "coco": export_coco, "dicomseg": export_dicomseg}[format_]
     with labels_of(run) as (labels, settings):
         written = write(labels, to, settings.data.classes, settings.data.max_pixels)
     progress.say(f"{written} labels in {to}")
@@ -267,7 +259,7 @@ def _run(settings: Settings, output: Path | None) -> None:
     from pipelines.launch import run_training, show
 
     folder = output or Path("output") / settings.task
-    show(run_training(settings, folder, _debug), folder)
+    show(run_training(settings, folder, debugging()), folder)
 
 
 def _show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -308,7 +300,7 @@ def main() -> None:
     try:
         app()
     except (InputError, RunError) as error:
-        if _debug:
+        if debugging():
             raise
         print(f"medweave: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
@@ -316,7 +308,7 @@ def main() -> None:
         print("medweave: stopped; the same command goes on where it was", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if _debug:
+        if debugging():
             raise
         print(f"medweave: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         sys.exit(1)

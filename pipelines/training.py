@@ -64,8 +64,11 @@ def training(settings: Settings) -> None:
         gold, weak, made, test, coarse, on_final, settings.only("data", "segmentation", "evaluation", "compute")
     )
 
-    version = register(gold, weak, made, test, coarse, baseline, final, on_baseline, on_final, settings)
-    promotion = promote(version, test, on_baseline, on_final, settings)
+    version = register(
+        gold, weak, made, test, validation, drift, calibration,
+        coarse, fitted, baseline, final, on_baseline, on_final, settings,
+    )  # fmt: skip
+    promotion = promote(version, test, settings)
     report(
         inventory, validation, measured_gold, unlabeled, weak, made, test, drift, calibration,
         coarse, fitted, baseline, final, on_baseline, on_final, ablation, version, promotion, settings,

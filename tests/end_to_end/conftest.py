@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from medweave import cli
+from medweave.commands import options
 from medweave.config import Phantoms
 from medweave.data.phantoms import write_phantoms
 
@@ -77,7 +78,7 @@ def call(*arguments: object) -> int:
         return int(ended.code or 0)
     finally:
         sys.argv = before
-        cli._debug = False
+        options._debug = False
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Groups of commands of `medweave` that have a file of their own, and the options that commands share."""
