@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from mlflow.exceptions import MlflowException
 from zenml import step
 
 from medweave import promotion
@@ -26,7 +27,8 @@ def promote(version: dict[str, Any], test: ImageTable, settings: Settings) -> An
         client = connect(settings.tracking)
         judged = promotion.judge(client, get_version(client, name, number), test, settings)
         made = promotion.promote(client, judged)
-    except (InputError, RunError) as error:
-        reason = f"Not judged: {error}; mend it and run 'medweave promote models:/{name}/{number}'."
+    except (InputError, RunError, MlflowException) as error:
+        said = str(error).splitlines()[0]
+        reason = f"Not judged: {said}; mend it and run 'medweave promote models:/{name}/{number}'."
         return {"promoted": False, "reason": reason, "numbers": {}, "judged": False}
     return {"promoted": made.promoted, "reason": made.reason, "numbers": dict(made.numbers), "judged": True}

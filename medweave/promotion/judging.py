@@ -80,7 +80,7 @@ def promote(client: MlflowClient, judged: Judgement, forced: str | None = None) 
         decision = PromotionDecision(True, reason, decision.numbers)
     made = carry_out(client, name, number, decision, judged.against)
     for version in {number, judged.against or number}:
-        write_card(client, get_version(client, name, version))
+        _write_card(client, name, version)
     return made
 
 
@@ -88,8 +88,14 @@ def rollback(client: MlflowClient, name: str, reason: str) -> RolledBack:
     """Make the champion before this one the champion again, and say so on both model cards."""
     done = go_back(client, name, reason)
     for version in (done.before, done.after):
-        write_card(client, get_version(client, name, version))
+        _write_card(client, name, version)
     return done
+
+
+def _write_card(client: MlflowClient, name: str, number: int) -> None:
+    version = get_version(client, name, number)
+    if version.run_id is not None:  # others than medweave may have registered a champion
+        write_card(client, version)
 
 
 def only_model(client: MlflowClient) -> str:

@@ -38,7 +38,7 @@ class Lineage:
     def makings(self) -> list[dict[str, Any]]:
         """Labels counted by how they were made: `MAKINGS`, `labels`, and `weight`, their sum; most first."""
         with self._open(MAKINGS) as file:
-            table = file.read([*MAKINGS, "weight"], use_threads=False)
+            table = file.read([*MAKINGS, "weight"], use_threads=False).unify_dictionaries()
         grouped = table.group_by(list(MAKINGS), use_threads=False).aggregate([("weight", "count"), ("weight", "sum")])
         rows = grouped.rename_columns([*MAKINGS, "labels", "weight"]).to_pylist()
         return sorted(rows, key=lambda row: (str(row["source"]), -row["labels"], str(row["labeler"])))

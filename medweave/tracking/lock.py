@@ -53,7 +53,8 @@ def _create(client: MlflowClient, lock: str, token: str) -> bool:
     try:
         client.create_registered_model(lock, tags={"token": token, "by": by, "since": str(time.time())})
     except MlflowException as error:
-        if error.error_code == "RESOURCE_ALREADY_EXISTS":
+        # the latter when the lock was given back while MLflow looked at who has it
+        if error.error_code in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
             return False
         raise
     return True

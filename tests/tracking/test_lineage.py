@@ -243,10 +243,10 @@ def test_many_parts_of_a_file_are_all_searched(client, versions, tmp_path, monke
     from medweave.tracking import lineage
 
     monkeypatch.setattr(lineage, "ROWS_A_GROUP", 3)
-    rows = [row(f"i{number}", "gold") for number in range(10)]
+    rows = [row(f"i{number}", "gold", {"labeler": "expert", "by": f"Dr. {number // 5}"}) for number in range(10)]
     write_lineage(tmp_path / "many" / FOLDER, [write_table(tmp_path / "t", rows)], {"task": "demo", "datasets": {}})
     run_id = log_run(client, RunRecord("demo", artifacts=[tmp_path / "many" / FOLDER]))
     many = open_lineage(client, run_id)
     assert many.find(("image_id", "label_id"), "i7")["label_id"].to_pylist() == [rows[7].label_id]
     assert many.count(("labeler",), "exp") == {"labels": 10, "learned": 10}
-    assert many.makings()[0]["labels"] == 10
+    assert [(making["person"], making["labels"]) for making in many.makings()] == [("Dr. 0", 5), ("Dr. 1", 5)]
