@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import yaml
 from zenml import get_step_context, step
+from zenml.client import Client
 
 from medweave.config import Settings
 from medweave.data import ImageTable
@@ -89,5 +90,6 @@ def register(
     except (InputError, RunError) as error:
         say(f"warning: {error}; the run's record is kept in {kept}")
         return {"name": settings.model_name, "version": None, "mlflow_run_id": None, "kept": str(kept)}
-    name_each_other(client, sent, labels)
+    here = get_step_context().model
+    name_each_other(client, sent, Client().get_model_version(here.name, here.version), labels)
     return {"name": sent.version.name, "version": sent.version.version, "mlflow_run_id": sent.run_id, "kept": None}

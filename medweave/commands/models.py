@@ -87,15 +87,11 @@ def serve(
 @runs_app.command("sync")
 def runs_sync(debug: Debug = False, quiet: Quiet = False) -> None:
     """Send the records of runs that MLflow did not get; they are kept until it has them."""
-    from medweave.config import Tracking
-    from medweave.tracking import connect, kept, send
+    from pipelines.syncing import sync
 
-    folders = kept()
-    if not folders:
+    nothing = True
+    for run_id, sent in sync():
+        uri, nothing = sent.version.model_uri, False
+        progress.say(f"run {run_id} is {uri}; 'medweave promote {uri}' judges it")
+    if nothing:
         progress.say("nothing to send")
-        return
-    client = connect(Tracking())
-    for folder in folders:
-        sent = send(client, folder)
-        uri = sent.version.model_uri
-        progress.say(f"run {folder.name} is {uri}; 'medweave promote {uri}' judges it")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medweave import config
 from medweave.errors import InputError, RunError
 from medweave.home import home
 from medweave.tracking.logged_models import log_model
@@ -94,6 +95,12 @@ def kept() -> list[Path]:
     return sorted(
         (path.parent for path in (home() / "outbox").glob(f"*/{RECORD}")), key=lambda path: path.stat().st_mtime
     )
+
+
+def destination(folder: Path) -> config.Tracking:
+    """The settings of the MLflow that a kept record is for."""
+    run, _ = _read(folder)
+    return config.Tracking.model_validate(run.settings.get("tracking", {}))
 
 
 def send(client: MlflowClient, folder: Path) -> Sent:

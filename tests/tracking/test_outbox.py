@@ -6,7 +6,18 @@ import pytest
 
 from medweave.config import Tracking
 from medweave.errors import InputError
-from medweave.tracking import Registration, RunRecord, add_file, add_samples, connect, experiment, keep, kept, send
+from medweave.tracking import (
+    Registration,
+    RunRecord,
+    add_file,
+    add_samples,
+    connect,
+    destination,
+    experiment,
+    keep,
+    kept,
+    send,
+)
 from medweave.tracking.system_metrics import Sample, SystemMetrics
 
 NAME = "medweave-demo"
@@ -16,11 +27,11 @@ NAME = "medweave-demo"
 def record(segmenter, tmp_path, home):
     """Keep the record of a run, with files in a folder and three models; returns its folder."""
 
-    def record(run_id="z1"):
+    def record(run_id="z1", settings=None):
         files = tmp_path / "lineage"
         files.mkdir(exist_ok=True)
         (files / "run.json").write_text("{}")
-        run = RunRecord("demo", run_id, metrics={"test/final/dice": 0.5}, curves={"loss": [(1, 0.5)]},
+        run = RunRecord("demo", run_id, settings or {}, metrics={"test/final/dice": 0.5}, curves={"loss": [(1, 0.5)]},
                         artifacts=[files], tags={"zenml_run_id": run_id})  # fmt: skip
         models = dict.fromkeys(("coarse", "gold_only", "final"), segmenter)
         return keep(run_id, run, Registration(NAME, f"m {run_id}", "e", {"zenml_run_id": run_id}), models)
@@ -65,10 +76,11 @@ def test_a_record_that_arrived_just_before_the_break_is_not_sent_again(client, r
 
 
 def test_records_wait_in_order_while_the_server_is_gone(client, record):
-    folders = [record("z1"), record("z2")]
+    folders = [record("z1"), record("z2", {"tracking": {"uri": "http://127.0.0.1:9"}})]
     with pytest.raises(InputError, match="MLflow cannot use this store"):
         connect(Tracking(uri="http://127.0.0.1:9"))
     assert kept() == folders
+    assert [destination(folder).uri for folder in folders] == [None, "http://127.0.0.1:9"]
     assert [send(client, folder).version.version for folder in kept()] == [1, 2]
 
 
