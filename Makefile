@@ -17,10 +17,10 @@ demo: setup
 	$(BIN)/medweave demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak and not postgres"
 
 soak: setup
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m "soak or postgres"
 
 benchmarks: setup
 	$(BIN)/python benchmarks/final_models.py

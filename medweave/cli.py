@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from medweave import __version__, progress
+from medweave.commands.lineage import lineage
+from medweave.commands.models import export, promote, rollback, runs_app, serve
 from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
 from medweave.commands.synth import synth_app
 from medweave.commands.synth_check import check as synth_check
@@ -34,6 +36,9 @@ bench_app = typer.Typer(name="bench", help="Measure parts of medweave on your da
 app.add_typer(bench_app)
 synth_app.command("check")(synth_check)
 app.add_typer(synth_app)
+app.add_typer(runs_app)
+for command in (lineage, promote, rollback, export, serve):
+    app.command()(command)
 
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder for summary.json and the pages. [default: output/TASK]")
@@ -75,7 +80,10 @@ def run(
 def predict(
     model: Annotated[str, typer.Option(help="run:latest, run:ID, models:/NAME@champion or models:/NAME/VERSION.")],
     images: Annotated[Path, typer.Option(help="Folder of images.")],
-    output: Annotated[Path, typer.Option(help="Folder for the masks, named like the images, as PNG.")],
+    output: Annotated[Path, typer.Option(help="Folder for the masks, named like the images.")],
+    format_: Annotated[
+        Literal["png", "dicomseg"], typer.Option("--format", help="PNG, or DICOM Segmentations of DICOM images.")
+    ] = "png",
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
@@ -83,7 +91,7 @@ def predict(
     from medweave.segmentation.folder import predict_folder
     from pipelines.references import segmenter_of
 
-    predicted = predict_folder(segmenter_of(model), images, output)
+    predicted = predict_folder(segmenter_of(model), images, output, format_)
     progress.say(f"{predicted.written} masks in {output}")
     if predicted.problems:
         raise InputError("; ".join(predicted.problems))
@@ -113,15 +121,18 @@ def evaluate(
 def labels_export(
     run: Annotated[str, typer.Option(help="run:latest or run:ID.")],
     to: Annotated[Path, typer.Option(help="Folder to make.")],
-    format_: Annotated[Literal["png", "coco"], typer.Option("--format", help="How masks are written.")] = "png",
+    format_: Annotated[
+        Literal["png", "coco", "dicomseg"], typer.Option("--format", help="How masks are written.")
+    ] = "png",
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the masks that a run made, with labels.csv."""
+    from medweave.data.dicomseg import export_dicomseg
     from medweave.data.export import export_coco, export_png
     from pipelines.references import labels_of
 
-    write = export_png if format_ == "png" else export_coco
+    write = {"png": export_png, "coco": export_coco, "dicomseg": export_dicomseg}[format_]
     with labels_of(run) as (labels, settings):
         written = write(labels, to, settings.data.classes, settings.data.max_pixels)
     progress.say(f"{written} labels in {to}")

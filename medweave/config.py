@@ -302,10 +302,21 @@ class Evaluation(Section):
 
 
 class Promotion(Section):
-    """`margin`: how much mean Dice a challenger may lose against the champion, at the interval's lower end."""
+    """What a challenger must show before it becomes the champion.
+
+    It may lose `margin` of mean Dice against the champion, at the interval's lower end, on at least `min_test` images,
+    and in no part of them more than its margin in `subgroups`: thirds by `image_size` and `lesion_size`, and the
+    values of a column of `data.groups`; parts of fewer than `min_subgroup` images do not count. Of the labels it
+    learned from, at most the shares `max_weak` and `max_synthetic` are such. `checks` are those that must have passed.
+    """
 
     margin: Share = 0.02
     min_test: Positive = 20
+    subgroups: Mapping[str, Share] = {"image_size": 0.05, "lesion_size": 0.05}
+    min_subgroup: Positive = 10
+    max_weak: Share = 1.0
+    max_synthetic: Share = 1.0
+    checks: tuple[Literal["validation", "calibration", "drift"], ...] = ("validation", "calibration")
 
 
 class Tracking(Section):

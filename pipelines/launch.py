@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
 from medweave.progress import say
+from medweave.tracking import SystemMetrics, add_samples, connect, log_samples
 from pipelines import store
 
 if TYPE_CHECKING:
@@ -33,31 +34,39 @@ RESULTS = ("summary.json", "report.html", *(file for file, *_ in STEP_PAGES))
 def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[str, Any]:
     """Run the pipeline on the active stack and write summary.json and the pages into `output`.
 
-    Raises InputError or RunError with the failed step's own message.
+    Raises InputError or RunError with the failed step's own message, and RunError when MLflow was out of reach at the
+    end: the results are in `output` then, too.
     """
     started = time.monotonic()
     _prepare(output)
     store.configure(debug)
     _connect()
+    from zenml import Model
+
     from pipelines.training import training
     from steps.cost import label_seconds, peak_memory_mb
 
     name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    try:
-        training.with_options(run_name=name)(settings)
-    except Exception:
-        if debug or not _runs(name):
-            raise
+    with SystemMetrics() as measured:
+        try:
+            training.with_options(run_name=name, model=Model(name=settings.model_name))(settings)
+        except Exception:
+            if debug or not _runs(name):
+                raise
     run = _runs(name)[0]
     for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:
             _write(output / file, store.artifact(run, step, page))
     _raise_if_failed(run)
+    if _is_local():
+        _keep_samples(settings, store.artifact(run, "register", "version"), measured)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
     summary["seconds"] = {"total": time.monotonic() - started, "label": label_seconds(run)}
     summary["peak_rss_mb"] = peak_memory_mb()
     _write(output / summary["report"], store.artifact(run, "report", "report_page"))
     _write(output / "summary.json", json.dumps(summary, indent=1))
+    if not store.artifact(run, "promote", "promotion")["judged"]:
+        raise RunError(f"{summary['model']['reason']} All else is in {output}")
     return summary
 
 
@@ -99,6 +108,23 @@ def _connect() -> None:
     from zenml.client import Client
 
     Client().active_stack.validate()
+
+
+def _is_local() -> bool:
+    """Whether the steps run on this machine, whose load then is the run's."""
+    from zenml.client import Client
+
+    return bool(Client().active_stack.orchestrator.flavor == "local")
+
+
+def _keep_samples(settings: Settings, version: Mapping[str, Any], measured: SystemMetrics) -> None:
+    if version["kept"]:
+        add_samples(Path(version["kept"]), measured.samples)
+        return
+    try:
+        log_samples(connect(settings.tracking), version["mlflow_run_id"], measured.samples)
+    except (InputError, RunError) as error:
+        say(f"warning: what the machine did was not recorded: {error}")
 
 
 def _runs(name: str) -> list[PipelineRunResponse]:

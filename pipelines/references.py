@@ -38,7 +38,7 @@ def segmenter_of(reference: str) -> Segmenter:
 def labels_of(reference: str) -> Iterator[tuple[ImageTable, Settings]]:
     """All labels that a run made, weak and synthetic, and the run's settings."""
     run = find_run(reference)
-    settings = _settings(run)
+    settings = settings_of(run)
     tables = [artifact(run, "check_labels", "weak")]
     if "check_synthetic" in run.steps:
         tables.append(artifact(run, "check_synthetic", "synthetic"))
@@ -50,8 +50,9 @@ def weak_labels_of(reference: str) -> tuple[ImageTable, Settings, str]:
     """The checked labels of a run's unlabeled images, the run's settings and its id."""
     run = find_run(reference)
     weak: ImageTable = artifact(run, "check_labels", "weak")
-    return weak, _settings(run), str(run.id)
+    return weak, settings_of(run), str(run.id)
 
 
-def _settings(run: PipelineRunResponse) -> Settings:
+def settings_of(run: PipelineRunResponse) -> Settings:
+    """The settings of a training run that got as far as its report."""
     return Settings.model_validate(run.steps["report"].config.parameters["settings"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +61,21 @@ def find_run(reference: str) -> PipelineRunResponse:
         return client.get_pipeline_run(which)
     except (KeyError, ValueError):
         raise InputError(f"{reference}: no such run; see summary.json for a run's id, or use run:latest") from None
+
+
+def completed_runs() -> Iterator[PipelineRunResponse]:
+    """Training runs that completed, the newest first."""
+    configure()
+    from zenml.client import Client
+    from zenml.enums import ExecutionStatus
+
+    for page in count(1):
+        found = Client().list_pipeline_runs(
+            pipeline="training", status=ExecutionStatus.COMPLETED, sort_by="desc:created", page=page, hydrate=True
+        )
+        yield from found.items
+        if page >= found.total_pages:
+            return
 
 
 def artifact(run: PipelineRunResponse, step: str, name: str) -> Any:

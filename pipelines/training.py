@@ -84,8 +84,11 @@ def training(settings: Settings) -> None:
         gold, weak, used, test, coarse, on_final, settings.only("data", "segmentation", "evaluation", "compute")
     )
 
-    version = register(gold, weak, used, test, coarse, baseline, final, on_baseline, on_final, settings)
-    promotion = promote(version, test, on_baseline, on_final, settings)
+    version = register(
+        gold, weak, used, test, validation, drift, calibration,
+        coarse, fitted, baseline, final, on_baseline, on_final, settings,
+    )  # fmt: skip
+    promotion = promote(version, test, settings)
     report(
         inventory, validation, measured_gold, unlabeled, weak, synthetic, test, drift, calibration,
         coarse, fitted, baseline, final, on_baseline, on_final, ablation, version, promotion, settings,

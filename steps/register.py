@@ -5,13 +5,22 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
+import yaml
 from zenml import get_step_context, step
+from zenml.client import Client
 
 from medweave.config import Settings
 from medweave.data import ImageTable
+from medweave.errors import InputError, RunError
+from medweave.labeling import FittedLabeler
+from medweave.progress import say
+from medweave.promotion.scores import FOLDER as SCORES
+from medweave.promotion.scores import write_scores
 from medweave.segmentation import Evaluation, Segmenter
-from medweave.tracking import Context, DatasetRecord, RunRecord, connect, log_run, register_model
-from medweave.version import code_digest
+from medweave.tracking import Context, Registration, RunRecord, connect, keep, send
+from medweave.tracking.lineage import FOLDER, write_lineage
+from steps.model_control_plane import name_each_other
+from steps.run_facts import checks, dataset_records, environment, lineage_facts, test_metrics
 
 
 @step(enable_cache=False)
@@ -20,52 +29,67 @@ def register(
     weak: ImageTable,
     synthetic: ImageTable,
     test: ImageTable,
+    validation: dict[str, Any],
+    drift: dict[str, Any],
+    calibration: dict[str, Any],
     coarse: Segmenter,
+    fitted: FittedLabeler,
     baseline: Segmenter,
     final: Segmenter,
     on_baseline: Evaluation,
     on_final: Evaluation,
     settings: Settings,
 ) -> Annotated[dict[str, Any], "version"]:
-    """The MLflow run and the version of the registered model; a model that is registered already keeps its version."""
-    resamples, seed = settings.evaluation.resamples, settings.seed
-    gain = on_final.difference(on_baseline, resamples=resamples, seed=seed)
+    """The MLflow run and the version of the registered model; a model that is registered already keeps its version.
+
+    When MLflow is out of reach, `version` is None and `kept` names the folder that holds all that it should get.
+    """
+    run = get_step_context().pipeline_run
     tables: dict[Context, ImageTable] = {"gold": gold, "weak": weak, "synthetic": synthetic, "test": test}
-    datasets = [
-        DatasetRecord(f"{settings.task}-{context}", context, table.digest, len(table), table.root)
-        for context, table in tables.items()
-        if len(table)
-    ]
-    zenml_run = str(get_step_context().pipeline_run.id)
-    metrics = {
-        f"test/{model}/{metric}": value["mean"]
-        for model, evaluation in (("gold_only", on_baseline), ("final", on_final))
-        for metric, value in evaluation.summary(resamples, seed).items()
-        if metric != "empty_rate"
+    models = {"coarse": coarse, "gold_only": baseline, "final": final}
+    measured = {
+        name: evaluation.summary(settings.evaluation.resamples, settings.seed)
+        for name, evaluation in (("gold_only", on_baseline), ("final", on_final))
     }
-    client = connect(settings.tracking)
-    run_id = log_run(
-        client,
-        RunRecord(
+    gain = on_final.difference(on_baseline, resamples=settings.evaluation.resamples, seed=settings.seed)
+    facts = lineage_facts(str(run.id), settings, tables, models, fitted, calibration)
+    tags = {"zenml_run_id": str(run.id), "zenml_run": run.name, "config_digest": settings.digest()}
+    with tempfile.TemporaryDirectory() as made:
+        files, saved = Path(made) / "files", Path(made) / "models"
+        labels = write_lineage(files / FOLDER, (gold, weak, synthetic), facts)
+        (files / "config.yaml").write_text(yaml.safe_dump(facts["config"], sort_keys=False), encoding="utf-8")
+        (files / "packages.txt").write_text(environment(), encoding="utf-8")
+        write_scores(files / SCORES, "gold_only", test, on_baseline)
+        write_scores(files / SCORES, "final", test, on_final)
+        for role, model in models.items():
+            model.save(saved / role)
+        record = RunRecord(
             task=settings.task,
-            name=get_step_context().pipeline_run.name,
-            settings=settings.model_dump(mode="json"),
-            metrics={**metrics, "test/delta/dice": gain.mean, "test/delta/dice_low": gain.low},
+            name=run.name,
+            settings=facts["config"],
+            metrics=test_metrics(measured, gain),
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
-            datasets=datasets,
-            tags={"zenml_run_id": zenml_run, "config_digest": settings.digest(), "code_digest": code_digest()},
-        ),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        final.save(Path(folder))
-        version = register_model(
-            client,
-            run_id,
-            settings.model_name,
-            Path(folder),
-            model_digest=final.digest,
-            evaluation_digest=on_final.digest,
-            tags={"zenml_run_id": zenml_run, "test_dice": json.dumps(on_final.summary(resamples, seed)["dice"])},
-            description=f"{settings.task}: final model of run {zenml_run}",
+            datasets=dataset_records(settings.task, tables),
+            artifacts=sorted(files.iterdir()),
+            tags={**tags, **{f"code.{name}": version for name, version in facts["code"].items()}},
         )
-    return {"name": version.name, "version": version.version, "mlflow_run_id": run_id}
+        version_tags = {
+            **tags,
+            **{f"labels.{source}": f"{count['learned']} of {count['made']}" for source, count in labels.items()},
+            **{f"check.{check}": said for check, said in checks(validation, calibration, drift).items()},
+            "test.digest": test.digest,
+            "test.images": str(len(test)),
+            "test_dice": json.dumps(measured["final"]["dice"]),
+            "gold_only_dice": json.dumps(measured["gold_only"]["dice"]),
+        }
+        registration = Registration(settings.model_name, final.digest, on_final.digest, version_tags)
+        kept = keep(str(run.id), record, registration, {role: saved / role for role in models})
+    try:
+        client = connect(settings.tracking)
+        sent = send(client, kept)
+    except (InputError, RunError) as error:
+        say(f"warning: {error}; the run's record is kept in {kept}")
+        return {"name": settings.model_name, "version": None, "mlflow_run_id": None, "kept": str(kept)}
+    here = get_step_context().model
+    name_each_other(client, sent, Client().get_model_version(here.name, here.version), labels)
+    return {"name": sent.version.name, "version": sent.version.version, "mlflow_run_id": sent.run_id, "kept": None}

@@ -14,13 +14,15 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.inventory import Inventory
+from medweave.errors import InputError, RunError
 from medweave.labeling import FittedLabeler
+from medweave.progress import say
 from medweave.quality import feature_frame
-from medweave.report import ReportContent, build_summary, examples, render_report
+from medweave.report import ReportContent, build_summary, examples, plots, render_report
 from medweave.report.content import Example
 from medweave.report.synthesis import synthetic_examples
 from medweave.segmentation import Evaluation, Segmenter
-from medweave.tracking import connect
+from medweave.tracking import add_file, connect, log_files
 from steps.cost import label_seconds, peak_memory_mb, seconds_since_start
 
 PACKAGES = ("medweave", "torch", "zenml", "mlflow", "segmentation-models-pytorch")
@@ -96,44 +98,53 @@ def report(
     if synthetic_reasons is not None:
         calibration = {**calibration, "reasons": {**calibration["reasons"], "synthetic": synthetic_reasons}}
     synthesis = {"checks": synthetic_checks, "choice": synthetic_choice} if synthetic_checks is not None else {}
-    page = render_report(
-        ReportContent(
-            summary=summary,
-            task=settings.task,
-            classes=settings.data.classes,
-            settings_yaml=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
-            versions={package: installed(package) for package in PACKAGES},
-            warnings=[finding for finding in validation["findings"] if finding["level"] == "warning"],
-            gold_examples=examples.gold_examples(gold, classes, max_pixels),
-            label_examples=examples.label_examples(weak, classes, max_pixels),
-            failures=shown(examples.lowest(after)),
-            losses=shown(losses),
-            label_features={
-                source: {str(name): frame[name].tolist() for name in frame}
-                for source, frame in frames.items()
-                if len(frame)
-            },
-            drift=drift["drift"],
-            not_compared=drift["skipped"],
-            predicted_dice=[
-                (row.predicted_dice, row.decision or "") for row in predicted if row.predicted_dice is not None
-            ],
-            calibration=calibration,
-            per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
-            curves={**coarse.curves(), **baseline.curves(), **final.curves()},
-            learned=fitted.card.told(),
-            ablation=ablation,
-            synthesis=synthesis,
-            synthetic_examples=synthetic_examples(synthetic, [gold, weak], classes, max_pixels),
-        )
+    content = ReportContent(
+        summary=summary,
+        task=settings.task,
+        classes=settings.data.classes,
+        settings_yaml=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
+        versions={package: installed(package) for package in PACKAGES},
+        warnings=[finding for finding in validation["findings"] if finding["level"] == "warning"],
+        gold_examples=examples.gold_examples(gold, classes, max_pixels),
+        label_examples=examples.label_examples(weak, classes, max_pixels),
+        failures=shown(examples.lowest(after)),
+        losses=shown(losses),
+        label_features={
+            source: {str(name): frame[name].tolist() for name in frame}
+            for source, frame in frames.items()
+            if len(frame)
+        },
+        drift=drift["drift"],
+        not_compared=drift["skipped"],
+        predicted_dice=[
+            (row.predicted_dice, row.decision or "") for row in predicted if row.predicted_dice is not None
+        ],
+        calibration=calibration,
+        per_image=[(image_id, before[image_id], after[image_id]) for image_id in after],
+        curves={**coarse.curves(), **baseline.curves(), **final.curves()},
+        learned=fitted.card.told(),
+        ablation=ablation,
+        synthesis=synthesis,
+        synthetic_examples=synthetic_examples(synthetic, [gold, weak], classes, max_pixels),
     )
-    _log_page(settings, version["mlflow_run_id"], {"report.html": page})
+    page = render_report(content)
+    drawn = {f"plots/{name}": svg for name, svg in plots(content).items()}
+    _keep_files(settings, version, {"report.html": page, **drawn})
     return summary, HTMLString(page)
 
 
-def _log_page(settings: Settings, run_id: str, pages: Mapping[str, str]) -> None:
+def _keep_files(settings: Settings, version: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    """Put files among those of the MLflow run, or of the record that is kept for it."""
+    if version["kept"]:
+        for name, text in files.items():
+            add_file(Path(version["kept"]), name, text)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        for name, page in pages.items():
+        for name, text in files.items():
             path = Path(folder) / name
-            path.write_text(page, encoding="utf-8")
-            connect(settings.tracking).log_artifact(run_id, str(path))
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        try:
+            log_files(connect(settings.tracking), version["mlflow_run_id"], Path(folder))
+        except (InputError, RunError) as error:
+            say(f"warning: {', '.join(files)} did not get to MLflow: {error}")

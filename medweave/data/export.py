@@ -42,7 +42,7 @@ def export_png(table: ImageTable, folder: Path, classes: Sequence[str], max_pixe
     with new_folder(folder) as aside:
         (aside / "masks").mkdir()
         exported = 0
-        for row, mask in _labels(table, aside, len(classes), max_pixels):
+        for row, mask in labels_with_masks(table, aside, len(classes), max_pixels):
             (aside / "masks" / f"{row.image_id}.png").write_bytes(encode_mask(mask * np.uint8(scale)))
             exported += 1
     return exported
@@ -66,12 +66,14 @@ def export_coco(table: ImageTable, folder: Path, classes: Sequence[str], max_pix
                 },
                 mask,
             )
-            for row, mask in _labels(table, aside, len(classes), max_pixels)
+            for row, mask in labels_with_masks(table, aside, len(classes), max_pixels)
         )
         return write_coco(aside / "annotations.json", classes, images)
 
 
-def _labels(table: ImageTable, folder: Path, classes: int, max_pixels: int) -> Iterator[tuple[ImageRow, Array]]:
+def labels_with_masks(
+    table: ImageTable, folder: Path, classes: int, max_pixels: int
+) -> Iterator[tuple[ImageRow, Array]]:
     """Yield each row that has a mask, with it; list every row in `labels.csv` on the way."""
     columns = ("label_id", "mask", "made_by", "predicted_dice", "low", "high", "decision", "weight")
     seen: set[str] = set()

@@ -56,6 +56,12 @@ def _groups(settings: config.Data, root: str | None) -> dict[str, str]:
     return {row["image_id"]: row["group_id"] for row in _read_csv(uri, ("image_id", "group_id"))}
 
 
+def group_column(settings: config.Data, column: str) -> dict[str, str]:
+    """A column of `data.groups` by image id, without empty cells. Raises InputError when there is no such column."""
+    rows = _read_csv(located(root_of(settings), settings.groups), ("image_id", column))
+    return {row["image_id"]: row[column] for row in rows if row[column]}
+
+
 def _find(split: Split, source: config.Source, root: str | None, groups: Mapping[str, str]) -> list[InventoryRow]:
     """The split's images, masks and pairs, not yet read, in order of their ids."""
     groups = dict(groups)

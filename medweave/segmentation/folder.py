@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from medweave import progress
+from medweave.data.dicomseg import Maker, write_dicomseg
 from medweave.data.images import list_images, read_image, to_rgb8
 from medweave.data.masks import encode_mask
 from medweave.errors import InputError
@@ -26,11 +28,13 @@ class Predicted:
     problems: list[str] = field(default_factory=list)
 
 
-def predict_folder(segmenter: Segmenter, images: Path, output: Path) -> Predicted:
-    """Write `<output>/<image name>.png` for each image, at the image's size.
+def predict_folder(
+    segmenter: Segmenter, images: Path, output: Path, format_: Literal["png", "dicomseg"] = "png"
+) -> Predicted:
+    """Write `<output>/<image name>.png` for each image, at the image's size, or `.dcm` for DICOM images.
 
-    One foreground class is written as 0 / 255, several as class numbers. Raises InputError for a folder that is
-    missing or has no images, for two images of one name, and for an output that cannot be written.
+    In a PNG one foreground class is written as 0 / 255, several as class numbers. Raises InputError for a folder that
+    is missing or has no images, for two images of one name, and for an output that cannot be written.
     """
     found = list_images(str(images))
     if not found:
@@ -43,7 +47,7 @@ def predict_folder(segmenter: Segmenter, images: Path, output: Path) -> Predicte
     try:
         output.mkdir(parents=True, exist_ok=True)
         with progress.task("predict", len(found)) as shown:
-            ids: list[str] = []
+            read: list[tuple[str, str]] = []
 
             def readable() -> Iterator[np.ndarray]:
                 for image_id, uri in found:
@@ -52,13 +56,17 @@ def predict_folder(segmenter: Segmenter, images: Path, output: Path) -> Predicte
                     except InputError as error:
                         result.problems.append(str(error))
                         continue
-                    ids.append(image_id)
+                    read.append((image_id, uri))
                     yield image
 
             for mask in segmenter.predict_masks(readable()):
-                path = output / f"{ids[result.written]}.png"
+                image_id, uri = read[result.written]
+                path = output / (f"{image_id}.png" if format_ == "png" else f"{image_id}.dcm")
                 aside = path.with_name(f".{path.name}.part")
-                aside.write_bytes(encode_mask(mask * np.uint8(scale)))
+                if format_ == "png":
+                    aside.write_bytes(encode_mask(mask * np.uint8(scale)))
+                else:
+                    write_dicomseg(uri, mask, segmenter.card.classes, Maker("medweave", segmenter.digest), aside)
                 aside.replace(path)
                 result.written += 1
                 shown.advance()

@@ -1,20 +1,41 @@
-"""Promotion that does no harm: whether a version becomes the champion, and the record of why."""
+"""Promotion that does no harm: the rule that says whether a version becomes the champion."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from medweave.config import Promotion
-from medweave.tracking.registry import champion, set_alias
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 Interval = tuple[float, float, float]
 """Mean paired difference in Dice, and the lower and upper end of its 95 % interval."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The challenger - champion difference in one part of the test set, of `images` images, and what it may lose."""
+
+    name: str
+    images: int
+    delta: Interval
+    margin: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that speaks for or against a challenger.
+
+    `gold_only` and `champion` are its paired differences with these on the same test images; `champion` is None when
+    there is none. `shares` are those of weak and synthetic labels among the ones it learned from, 0..1; `checks` maps
+    a check to why it failed, "" if it did not.
+    """
+
+    test_images: int
+    gold_only: Interval
+    champion: Interval | None = None
+    parts: tuple[Part, ...] = ()
+    shares: Mapping[str, float] = field(default_factory=dict)
+    checks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,61 +47,57 @@ class PromotionDecision:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def decide_promotion(
-    delta_gold_only: Interval, delta_champion: Interval | None, test_images: int, settings: Promotion
-) -> PromotionDecision:
-    """Decide by the paired differences challenger - gold-only and challenger - champion on the same test images.
+def decide_promotion(evidence: Evidence, settings: Promotion) -> PromotionDecision:
+    """Decide whether a challenger becomes the champion; see `medweave.config.Promotion`.
 
-    A challenger needs enough test images, must beat gold-only training (lower end above 0), and must not be worse
-    than the champion, if there is one (lower end above -margin). A difference that is NaN does not pass.
+    Of the whole test set the interval's lower end counts: above 0 against gold-only, above -margin against the
+    champion. Of a part the mean counts, as the interval of few images is wide. A difference that is NaN does not pass.
     """
-    numbers = {"test_images": float(test_images), "min_test": float(settings.min_test)}
-    numbers |= _named("delta_gold_only", delta_gold_only)
-    beats = f"beat gold-only training ({_text(delta_gold_only)})"
+    images = evidence.test_images
+    beats = f"beat gold-only training ({_text(evidence.gold_only)})"
     passed, failed = [f"it {beats}"], []
-    if test_images < settings.min_test:
-        failed.append(f"it was tested on {test_images} images and at least {settings.min_test} are needed")
-    if not delta_gold_only[1] > 0:
+    if images < settings.min_test:
+        failed.append(f"it was tested on {images} images and at least {settings.min_test} are needed")
+    if not evidence.gold_only[1] > 0:
         failed.append(f"it did not surely {beats}")
-    if delta_champion is not None:
-        numbers |= _named("delta_champion", delta_champion) | {"margin": settings.margin}
-        harm = f"worse than the champion by more than {settings.margin:g} ({_text(delta_champion)})"
+    if evidence.champion is not None:
+        harm = f"worse than the champion by more than {settings.margin:g} ({_text(evidence.champion)})"
         passed.append(f"is not {harm}")
-        if not delta_champion[1] > -settings.margin:
+        if not evidence.champion[1] > -settings.margin:
             failed.append(f"it may be {harm}")
+    for part in evidence.parts:
+        if part.images >= settings.min_subgroup and not part.delta[0] >= -part.margin:
+            where = f"the {part.images} images of {part.name}"
+            failed.append(
+                f"on {where} it is worse than the champion by more than {part.margin:g} ({_text(part.delta)})"
+            )
+    for source, most in (("weak", settings.max_weak), ("synthetic", settings.max_synthetic)):
+        share = evidence.shares.get(source, 0.0)
+        if share > most:
+            failed.append(f"{share:.0%} of its labels are {source} and at most {most:.0%} may be")
+    failed += [
+        f"the {check} check did not pass: {why}"
+        for check in settings.checks
+        if (why := evidence.checks.get(check, "it was not made"))
+    ]
+    numbers = _numbers(evidence, settings)
     if failed:
         return PromotionDecision(False, f"Not promoted: {'; '.join(failed)}.", numbers)
-    return PromotionDecision(True, f"Promoted: {' and '.join(passed)} on {test_images} test images.", numbers)
+    return PromotionDecision(True, f"Promoted: {' and '.join(passed)} on {images} test images.", numbers)
 
 
-def promote(client: MlflowClient, name: str, version: int, decision: PromotionDecision) -> PromotionDecision:
-    """Carry the decision out and record it in the version's tags `promotion.*`.
-
-    A promoted version becomes `champion` and the one before it `previous`; one that is not becomes `challenger`.
-    A version that is the champion already stays it, its record untouched. Returns what came out.
-    """
-    current = champion(client, name)
-    if current is not None and current.version == version:
-        return PromotionDecision(True, f"Version {version} is the champion already and stays it.", decision.numbers)
-
-    record = {
-        "decision": "promoted" if decision.promoted else "not promoted",
-        "reason": decision.reason,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "champion_before": "none" if current is None else str(current.version),
-        **{key: f"{number:.6g}" for key, number in decision.numbers.items()},
-    }
-    for key, value in record.items():
-        client.set_model_version_tag(name, str(version), f"promotion.{key}", value)
-    if not decision.promoted:
-        set_alias(client, name, "challenger", version)
-        return decision
-    if current is not None:
-        set_alias(client, name, "previous", current.version)
-    set_alias(client, name, "champion", version)
-    if str(client.get_registered_model(name).aliases.get("challenger")) == str(version):
-        client.delete_registered_model_alias(name, "challenger")
-    return decision
+def _numbers(evidence: Evidence, settings: Promotion) -> dict[str, float]:
+    numbers = {"test_images": float(evidence.test_images), "min_test": float(settings.min_test)}
+    numbers |= _named("delta_gold_only", evidence.gold_only)
+    if evidence.champion is not None:
+        numbers |= _named("delta_champion", evidence.champion) | {"margin": settings.margin}
+    for part in evidence.parts:
+        key = f"subgroup.{part.name}"
+        numbers |= _named(key, part.delta) | {f"{key}.images": float(part.images), f"{key}.margin": part.margin}
+    shares = {"weak": settings.max_weak, "synthetic": settings.max_synthetic}
+    for source, share in evidence.shares.items():
+        numbers |= {f"share_{source}": share, f"max_share_{source}": shares[source]}
+    return numbers
 
 
 def _named(name: str, interval: Interval) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from medweave.errors import RunError
 from medweave.tracking.store import experiment
 
 if TYPE_CHECKING:
@@ -27,20 +28,26 @@ LONGEST_DIGEST = 36
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """One dataset that went into a run; `digest` is the SHA-256 of its content, `rows` its number of images."""
+    """One dataset that went into a run.
+
+    `digest` is the SHA-256 of its content, `rows` its number of images, `source` where it is, `counts` how many labels
+    it has by decision, `columns` the names of its columns and their types in MLflow's words.
+    """
 
     name: str
     context: Context
     digest: str
     rows: int
     source: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """All that MLflow keeps of a run.
 
-    `settings` may be nested; `curves` maps a name to (step, value) pairs; `artifacts` are local files.
+    `settings` may be nested; `curves` maps a name to (step, value) pairs; `artifacts` are local files and folders.
     """
 
     task: str
@@ -63,6 +70,16 @@ def log_run(client: MlflowClient, run: RunRecord) -> str:
     finally:
         client.set_terminated(run_id, status)
     return run_id
+
+
+def log_files(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Put all files of a folder among those of a run. Raises RunError when MLflow does not take them."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.log_artifacts(run_id, str(folder))
+    except (MlflowException, OSError) as error:
+        raise RunError(f"MLflow did not take them ({str(error).splitlines()[0]}); see that it answers") from None
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -101,12 +118,14 @@ def _dataset_input(dataset: DatasetRecord) -> DatasetInput:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     scheme = urlsplit(dataset.source).scheme
+    columns = [{"name": name, "type": kind, "required": False} for name, kind in dataset.columns.items()]
     entity = Dataset(
         name=dataset.name,
         digest=dataset.digest[:LONGEST_DIGEST],
         source_type="local" if scheme in ("", "file") else scheme,
         source=json.dumps({"url" if scheme in ("http", "https") else "uri": dataset.source}),
-        profile=json.dumps({"num_rows": dataset.rows}),
+        schema=json.dumps({"mlflow_colspec": columns}),
+        profile=json.dumps({"num_rows": dataset.rows, **dataset.counts}),
     )
     tags = [InputTag("mlflow.data.context", dataset.context), InputTag("medweave.digest", dataset.digest)]
     return DatasetInput(entity, tags)

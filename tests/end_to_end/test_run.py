@@ -70,8 +70,46 @@ def test_mlflow_has_parameters_curves_metrics_datasets_report_and_model(trained)
     assert client.get_metric_history(version.run_id, "out-of-fold Dice")
     contexts = {tag.value for dataset in run.inputs.dataset_inputs for tag in dataset.tags}
     assert {"gold", "weak", "test"} <= contexts
-    assert [file.path for file in client.list_artifacts(version.run_id)] == ["report.html"]
+    files = {file.path for file in client.list_artifacts(version.run_id)}
+    assert files == {
+        "config.yaml", "lineage", "model_card.html", "model_card.md", "packages.txt", "plots", "report.html", "scores",
+    }  # fmt: skip
     assert run.data.tags["zenml_run_id"] == trained.summary["run_id"]
+    assert run.data.metrics["system/cpu_utilization_percentage"] >= 0
+    assert {dataset.dataset.name for dataset in run.inputs.dataset_inputs if dataset.dataset.schema}
+    models = {client.get_logged_model(output.model_id).name for output in run.outputs.model_outputs}
+    assert models == {"coarse", "gold_only", "final"}
+
+
+def test_zenml_and_mlflow_name_each_other(trained):
+    from medweave.config import Tracking
+    from medweave.tracking import connect
+
+    version = connect(Tracking()).get_model_version("medweave-tiny", "1")
+    found = Client().get_model_version("medweave-tiny", "1")
+    assert version.tags["zenml_model_version"] == "medweave-tiny/1"
+    assert found.run_metadata["mlflow_run_id"] == version.run_id
+    assert found.run_metadata["mlflow_model"] == "models:/medweave-tiny/1"
+    assert found.run_metadata["labels"]["gold"]["learned"] == 8
+    assert "gold labels" in {tag.name for tag in found.tags}
+    assert {"final", "baseline", "coarse", "weak", "test"} <= set(found.model_artifacts) | set(found.data_artifacts)
+
+
+def test_lineage_of_the_run_is_that_of_its_labels(trained, medweave):
+    ended = medweave("lineage", "models:/medweave-tiny/1", "--json")
+    assert ended.status == 0
+    found = json.loads(ended.out)
+    labels = found["facts"]["labels"]
+    assert labels["gold"] == {"made": 8, "learned": 8, "weight": 8.0}
+    weak = trained.summary["labels"]["weak"]
+    assert (labels["weak"]["made"], labels["weak"]["learned"]) == (weak["made"], weak["accepted"])
+    assert found["facts"]["zenml_run_id"] == trained.summary["run_id"]
+    assert json.loads(medweave("lineage", f"run:{trained.summary['run_id']}", "--json").out)["makings"]
+    label = artifact(Client().get_pipeline_run(trained.summary["run_id"]), "check_labels", "weak").shard(0)[0]
+    traced = json.loads(medweave("lineage", f"label:{label.label_id}", "--json").out)
+    assert [use["version"] for use in traced["uses"]] == [1]
+    assert traced["labels"][0]["image_id"] == label.image_id
+    assert medweave("lineage", "label:never-was").status == 2
 
 
 def test_the_same_run_again_reuses_all_that_is_expensive(trained, medweave, tmp_path):

@@ -1,0 +1,162 @@
+"""What a run has to tell MLflow: kept in medweave's home first, then sent, and kept until that succeeds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medweave import config
+from medweave.errors import InputError, RunError
+from medweave.home import home
+from medweave.tracking.logged_models import log_model
+from medweave.tracking.registry import RegisteredVersion, register_model, registered_before
+from medweave.tracking.runs import DatasetRecord, RunRecord, log_run
+from medweave.tracking.store import experiment
+from medweave.tracking.system_metrics import Sample, log_samples
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RECORD = "record.json"
+FILES = "files"
+MODELS = "models"
+SAMPLES = "samples.json"
+FINAL = "final"
+KEY = "zenml_run_id"
+"""The tag that tells which pipeline run something is of."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The registered model that a run's final model becomes a version of; see `register_model`."""
+
+    name: str
+    model_digest: str
+    evaluation_digest: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The MLflow run that a record became, and the version of its final model."""
+
+    run_id: str
+    version: RegisteredVersion
+
+
+def keep(run_id: str, run: RunRecord, registration: Registration, models: Mapping[str, Path]) -> Path:
+    """Copy a pipeline run's record, its files and its models (segmenters' folders by role) into home.
+
+    `models` has one called `final`. Returns the folder. A record of the same run that is there is replaced.
+    """
+    folder = home() / "outbox" / run_id
+    folder.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as made:
+        aside = Path(made) / run_id
+        (aside / FILES).mkdir(parents=True)
+        for path in run.artifacts:
+            if path.is_dir():
+                shutil.copytree(path, aside / FILES / path.name)
+            else:
+                shutil.copy2(path, aside / FILES)
+        for role, segmenter in models.items():
+            shutil.copytree(segmenter, aside / MODELS / role)
+        record = {"run": asdict(replace(run, artifacts=())), "registration": asdict(registration)}
+        (aside / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        aside.rename(folder)
+    return folder
+
+
+def add_file(folder: Path, name: str, text: str) -> None:
+    """Put one more file, such as `report.html` or `plots/x.svg`, among those of a kept record."""
+    path, aside = folder / FILES / name, folder / "file.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def add_samples(folder: Path, samples: Sequence[Sample]) -> None:
+    """Put samples of the machine into a kept record."""
+    aside = folder / "samples.part"
+    aside.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
+    aside.replace(folder / SAMPLES)
+
+
+def kept() -> list[Path]:
+    """The records that were not sent, oldest first."""
+    return sorted(
+        (path.parent for path in (home() / "outbox").glob(f"*/{RECORD}")), key=lambda path: path.stat().st_mtime
+    )
+
+
+def destination(folder: Path) -> config.Tracking:
+    """The settings of the MLflow that a kept record is for."""
+    run, _ = _read(folder)
+    return config.Tracking.model_validate(run.settings.get("tracking", {}))
+
+
+def send(client: MlflowClient, folder: Path) -> Sent:
+    """Record the run, its files and its models in MLflow, register the final one, and forget the kept record.
+
+    What an attempt that broke off left in MLflow is deleted first, so that nothing is there twice. A final model that
+    is registered already keeps its version, and its run's models. Raises RunError when MLflow does not take it.
+    """
+    from mlflow.exceptions import MlflowException
+
+    run, registration = _read(folder)
+    before = (registration.name, registration.model_digest, registration.evaluation_digest)
+    try:
+        made = registered_before(client, *before)
+        if made is not None and made.run_id and made.tags.get(KEY) == run.tags[KEY]:
+            shutil.rmtree(folder)
+            return Sent(made.run_id, made)
+        _delete_unfinished(client, run)
+        run_id = log_run(client, run)
+        if made is None:
+            for path in sorted((folder / MODELS).iterdir()):
+                if path.name != FINAL:
+                    log_model(client, run_id, path.name, path, {"role": path.name})
+        version = register_model(
+            client,
+            run_id,
+            registration.name,
+            folder / MODELS / FINAL,
+            model_digest=registration.model_digest,
+            evaluation_digest=registration.evaluation_digest,
+            tags=registration.tags,
+            description=registration.description,
+        )
+        client.set_tag(run_id, "medweave.version", version.model_uri)
+        if (folder / SAMPLES).exists():
+            log_samples(client, run_id, [Sample(**one) for one in json.loads((folder / SAMPLES).read_text())])
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(
+            f"MLflow did not take the record ({reason}); it is kept: send it with 'medweave runs sync'"
+        ) from None
+    shutil.rmtree(folder)
+    return Sent(run_id, version)
+
+
+def _read(folder: Path) -> tuple[RunRecord, Registration]:
+    try:
+        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        run = record["run"]
+        run["datasets"] = [DatasetRecord(**dataset) for dataset in run["datasets"]]
+        run["artifacts"] = sorted((folder / FILES).iterdir())
+        return RunRecord(**run), Registration(**record["registration"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: is no record of a run ({error}); delete it") from None
+
+
+def _delete_unfinished(client: MlflowClient, run: RunRecord) -> None:
+    for found in client.search_runs([experiment(client, run.task)], f"tags.{KEY} = '{run.tags[KEY]}'"):
+        client.delete_run(found.info.run_id)

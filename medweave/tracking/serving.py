@@ -1,0 +1,74 @@
+"""MLflow's server on a registered model; it starts again on the new version when the alias moves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medweave.errors import InputError, RunError
+from medweave.tracking.registry import RegisteredVersion, find_version, resolve_model
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+POLL_S = 5.0
+STOP_S = 20.0
+
+
+def serve(
+    client: MlflowClient,
+    reference: str,
+    host: str,
+    port: int,
+    told: Callable[[RegisteredVersion], None],
+    ended: threading.Event | None = None,
+) -> None:
+    """Serve what `models:/<name>@<alias>` names on `host`:`port` until `ended` is set (or Ctrl-C).
+
+    The alias is looked at every five seconds; `told` hears of each version that is served. While MLflow is out of
+    reach, or the alias names nothing, the version goes on being served. Raises RunError when the server ends by itself.
+    """
+    from mlflow.exceptions import MlflowException
+
+    ended = ended or threading.Event()
+    served = find_version(client, reference)
+    server = _start(client, served, host, port)
+    told(served)
+    try:
+        while not ended.wait(POLL_S):
+            if server.poll() is not None:
+                raise RunError(f"{served.model_uri}: the server ended with status {server.returncode}; see its output")
+            try:
+                now = find_version(client, reference)
+            except (MlflowException, InputError):
+                continue
+            if now.version != served.version:
+                _stop(server)
+                served, server = now, _start(client, now, host, port)
+                told(served)
+    finally:
+        _stop(server)
+
+
+def _start(client: MlflowClient, version: RegisteredVersion, host: str, port: int) -> subprocess.Popen[bytes]:
+    folder: Path = resolve_model(client, version.model_uri).parents[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "local"]
+    return subprocess.Popen([*command, "--host", host, "--port", str(port)], start_new_session=True)  # noqa: S603
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and the workers that it started."""
+    if server.poll() is not None:
+        return
+    os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()

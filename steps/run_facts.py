@@ -1,0 +1,99 @@
+"""What a run knows of itself, for MLflow and for the lineage of its model."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import distributions
+from importlib.metadata import version as installed
+from typing import Any
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.data.table import schema
+from medweave.labeling import FittedLabeler
+from medweave.segmentation import Interval, Segmenter
+from medweave.tracking import Context, DatasetRecord
+from medweave.version import code_digest
+
+PACKAGES = ("torch", "torchvision", "segmentation-models-pytorch", "monai", "zenml", "mlflow", "numpy")
+MLFLOW_TYPES = {"string": "string", "int32": "integer", "double": "double", "binary": "binary"}
+TOLD = ("source", "features", "labels", "groups", "rank_correlation", "coverage", "coarse_dice")
+
+
+def test_metrics(measured: Mapping[str, Mapping[str, Any]], gain: Interval) -> dict[str, float]:
+    """Summaries of evaluations by model, and final - gold-only in Dice, as MLflow's metrics, with their intervals."""
+    metrics = {
+        f"test/{model}/{metric}{end}": number
+        for model, summary in measured.items()
+        for metric, value in summary.items()
+        if metric != "empty_rate"
+        for end, number in zip(("", "_low", "_high"), (value["mean"], *value["ci95"]), strict=True)
+    }
+    metrics |= {f"test/{model}/empty_rate": summary["empty_rate"] for model, summary in measured.items()}
+    return metrics | {"test/delta/dice": gain.mean, "test/delta/dice_low": gain.low, "test/delta/dice_high": gain.high}
+
+
+def code() -> dict[str, str]:
+    """Versions of medweave, of Python and of what decides about results; the digest of medweave's sources."""
+    versions = {package: installed(package) for package in PACKAGES}
+    return {"medweave": installed("medweave"), "digest": code_digest(), "python": platform.python_version(), **versions}
+
+
+def environment() -> str:
+    """Every installed package with its version, one a line."""
+    return "".join(sorted({f"{found.name}=={found.version}\n" for found in distributions()}))
+
+
+def dataset_records(task: str, tables: Mapping[Context, ImageTable]) -> list[DatasetRecord]:
+    """The datasets of a run that are not empty, with their columns and how many labels each decision got."""
+    columns = {field.name: MLFLOW_TYPES.get(str(field.type), "string") for field in schema()}
+    return [
+        DatasetRecord(f"{task}-{context}", context, table.digest, len(table), table.root, _decisions(table), columns)
+        for context, table in tables.items()
+        if len(table)
+    ]
+
+
+def checks(validation: Mapping[str, Any], calibration: Mapping[str, Any], drift: Mapping[str, Any]) -> dict[str, str]:
+    """`passed`, or why not, of the checks that a promotion may ask for."""
+    errors = [finding["rule"] for finding in validation["findings"] if finding["level"] == "error"]
+    accepted = [feature for name, found in drift["drift"].items() if name.endswith(" accepted") for feature in found]
+    drifted = sorted({feature["feature"] for feature in accepted if feature["drifted"]})
+    return {
+        "validation": f"data broke {', '.join(errors)}" if errors else "passed",
+        "calibration": "passed" if calibration["source"] else "the predicted Dice could not be learnt from gold",
+        "drift": f"accepted labels are unlike gold in {', '.join(drifted)}" if drifted else "passed",
+    }
+
+
+def lineage_facts(
+    run_id: str,
+    settings: Settings,
+    tables: Mapping[Context, ImageTable],
+    models: Mapping[str, Segmenter],
+    fitted: FittedLabeler,
+    calibration: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What all labels of a run share; see `medweave.tracking.lineage`."""
+    return {
+        "task": settings.task,
+        "zenml_run_id": run_id,
+        "code": code(),
+        "config": settings.model_dump(mode="json"),
+        "config_digest": settings.digest(),
+        "datasets": {
+            context: {"digest": table.digest, "rows": len(table), "where": table.root}
+            for context, table in tables.items()
+            if len(table)
+        },
+        "models": {role: model.digest for role, model in models.items()},
+        "fitted": {"digest": fitted.digest, **fitted.card.to_json()},
+        "calibration": {name: calibration[name] for name in TOLD},
+    }
+
+
+def _decisions(table: ImageTable) -> dict[str, int]:
+    rows = (row for shard in table.shards(["decision"]) for row in shard)
+    return dict(Counter(row.decision or row.label_source for row in rows))

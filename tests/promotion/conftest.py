@@ -1,0 +1,1 @@
+from tests.tracking.conftest import client, first_use, home  # noqa: F401
