@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medweave.labeling.compact.model import DIM
+from medweave.compact.encoder import DIM
 from medweave.labeling.compact.weights import load_model
 from medweave.labeling.sam.frames import cut
 
