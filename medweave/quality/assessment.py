@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,12 +53,3 @@ def coverage(judged: Sequence[Judged]) -> float | None:
     for one in judged:
         held.setdefault(one.pair.group_id, []).append(one.low <= one.pair.dice <= one.high)
     return math.fsum(np.mean(group) for group in held.values()) / len(held) if held else None
-
-
-def clearly_worse(labels: Mapping[str, float], others: Mapping[str, float]) -> bool:
-    """Whether labels have a lower Dice than others of the same images, by more than a standard error of the difference.
-
-    By image; images that lack either are left out. With fewer than two images nothing is clear, which counts as worse.
-    """
-    lead = np.array([others[image_id] - dice for image_id, dice in labels.items() if image_id in others])
-    return len(lead) < 2 or bool(lead.mean() > lead.std(ddof=1) / math.sqrt(len(lead)))

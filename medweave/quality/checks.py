@@ -16,7 +16,7 @@ from medweave import progress
 from medweave.config import Quality
 from medweave.data.masks import encode_mask, read_mask
 from medweave.data.table import ImageRow, ImageTable, MaskRef, ShardWriter, write_table
-from medweave.quality.assessment import Judged, clearly_worse, coverage, cross_validated, rank_correlation
+from medweave.quality.assessment import Judged, coverage, cross_validated, rank_correlation
 from medweave.quality.calibration import Calibration, fit_calibration, uncalibrated
 from medweave.quality.cleanup import clean_mask
 from medweave.quality.features import small_mask, view_features
@@ -52,8 +52,7 @@ def measure_labels(table: ImageTable, classes: int, max_pixels: int, work: Path)
 class Standard:
     """What labels are held against: the bounds that gold sets, and the Dice that they are predicted to reach.
 
-    `coarse_dice` is what the coarse model reaches on gold by itself, 0..1 (0 without calibration); `beaten` says
-    whether the labels that the chain makes of gold are not clearly worse than that. `learnt` are the
+    `coarse_dice` is what the coarse model reaches on gold by itself, 0..1 (0 without calibration). `learnt` are the
     labels of gold that the calibration is from (None without calibration), `judged` the same, each judged by a
     calibration that never saw its group.
     """
@@ -61,23 +60,21 @@ class Standard:
     bounds: LabelBounds = field(default_factory=LabelBounds)
     calibration: Calibration = field(default_factory=uncalibrated)
     coarse_dice: float = 0.0
-    beaten: bool = False
     learnt: GoldPairs | None = None
     judged: tuple[Judged, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What a report tells, JSON-serialisable.
 
-        `coarse_dice` and `beaten`; `source` (`chain`, `simulated`, or None without calibration) and the `features` in
-        use; how many `labels` of how many `groups` of gold it learnt from; of these, each judged without its group,
-        the `rank_correlation` of predicted and true Dice, the `coverage` of the intervals (both may be None), and
-        `points` (image_id, predicted, low, high, true), at most 200.
+        `coarse_dice`; `source` (`chain`, `simulated`, or None without calibration) and the `features` in use; how many
+        `labels` of how many `groups` of gold it learnt from; of these, each judged without its group, the
+        `rank_correlation` of predicted and true Dice, the `coverage` of the intervals (both may be None), and `points`
+        (image_id, predicted, low, high, true), at most 200.
         """
         pairs = self.learnt.pairs if self.learnt else ()
         step = math.ceil(len(self.judged) / MOST_POINTS) or 1
         return {
             "coarse_dice": self.coarse_dice,
-            "beaten": self.beaten,
             "source": self.learnt.source if self.learnt else None,
             "features": list(self.calibration.features),
             "labels": len(pairs),
@@ -112,10 +109,8 @@ def gold_standard(
     calibration = fit_calibration(found.pairs, known)
     if calibration.line is None:
         return Standard(bounds)
-    alone = coarse_dice(gold, gold_weak, classes, max_pixels)
-    beaten = found.source == "chain" and not clearly_worse({pair.image_id: pair.dice for pair in found.pairs}, alone)
-    reached = float(np.mean(list(alone.values()))) if alone else 0.0
-    return Standard(bounds, calibration, reached, beaten, found, tuple(cross_validated(found.pairs, known)))
+    reached = coarse_dice(gold, gold_weak, classes, max_pixels) or 0.0
+    return Standard(bounds, calibration, reached, found, tuple(cross_validated(found.pairs, known)))
 
 
 def check_labels(
@@ -160,7 +155,7 @@ def _check(row: ImageRow, standard: Standard, settings: Quality, classes: int, m
     mask = _clean(read_mask(row.mask, classes, max_pixels), settings, bounds)
     features = _features(row, mask, classes, max_pixels)
     predicted, low, high = standard.calibration.predict(trust_features(row, features))
-    by_itself = standard.coarse_dice if settings.beat_coarse and not standard.beaten else 0.0
+    by_itself = standard.coarse_dice if settings.beat_coarse else 0.0
     decision, weight, reason = decide(predicted, low, features, bounds, settings, by_itself)
     made_by: dict[str, Any] = {**row.made_by, "cleanup": _cleanup(settings, bounds)}
     labelled = row.with_label(row.label_source, MaskRef(png=encode_mask(mask)), made_by)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from medweave.quality.assessment import Judged, clearly_worse, coverage, cross_validated, rank_correlation
+from medweave.quality.assessment import Judged, coverage, cross_validated, rank_correlation
 from medweave.quality.calibration import Pair, fit_calibration
 
 
@@ -46,13 +46,3 @@ def test_coverage_weighs_groups_alike():
     rows = [judged(0.5, dice, "a", 0.4, 0.6) for dice in (0.4, 0.6, 0.7, 0.39)] + [judged(0.5, 0.5, "b", 0.5, 0.5)]
     assert coverage(rows) == pytest.approx((0.5 + 1) / 2)
     assert coverage([]) is None
-
-
-def test_labels_are_clearly_worse_from_a_standard_error_on():
-    others = {"a": 0.9, "b": 0.8, "c": 0.7, "z": 0.0}
-    even = {"a": 0.9, "b": 0.9, "c": 0.55}  # leads 0, -.1, .15: mean .017, standard error .073
-    worse = {"a": 0.8, "b": 0.6, "c": 0.6}  # leads .1, .2, .1: mean .133, standard error .033
-    assert not clearly_worse(even, others)
-    assert clearly_worse(worse, others)
-    assert not clearly_worse(others, worse)
-    assert clearly_worse({"a": 1.0}, others)  # one image tells nothing
