@@ -174,8 +174,7 @@ class Consistency(Section):
     """What images without a trusted label teach: the network agrees with its own moving average on disturbed views.
 
     `weight` against the labels (0: not at all), reached over the share `ramp` of the steps; only what the average gives
-    at least the probability `confidence` counts. In the share `cutmix` of the images without an expert's label a part
-    comes from another one, whatever the `weight`.
+    at least the probability `confidence` counts; in the share `cutmix` of the images a part comes from another one.
     """
 
     weight: Annotated[float, Field(ge=0.0)] = 0.0

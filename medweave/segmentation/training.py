@@ -164,17 +164,17 @@ def _others(
     settings: Segmentation,
     compute: Compute,
 ) -> Views:
-    """Disturbed views of the images without an expert's label, with what the teacher saw on the plain ones."""
+    """Views of the images without an expert's label; disturbed, with what the teacher saw, where it teaches."""
     import torch
 
     where = device(compute)
-    if len(images) and settings.consistency.weight:
-        state.average.eval()
-        with torch.no_grad(), autocast(compute):
-            seen = foreground(state.average(_inputs(images, where)).float())
-        taught, sure = teach(seen, settings.consistency.confidence)
-    else:
-        taught, sure = torch.zeros_like(masks, device=where).long(), torch.zeros(masks.shape, device=where)
+    if not len(images) or not settings.consistency.weight:
+        nothing = torch.zeros(masks.shape, device=where)
+        return Views(augment.light(images), masks.to(where), trust.to(where), nothing.long(), nothing)
+    state.average.eval()
+    with torch.no_grad(), autocast(compute):
+        seen = foreground(state.average(_inputs(images, where)).float())
+    taught, sure = teach(seen, settings.consistency.confidence)
     views = Views(augment.disturb(images), masks.to(where), trust.to(where), taught, sure)
     return cutmix(views, settings.consistency.cutmix) if len(images) > 1 else views
 

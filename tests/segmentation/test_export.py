@@ -42,7 +42,7 @@ def test_the_onnx_file_gives_the_originals_probabilities_for_any_number_of_image
 
 
 def test_an_export_that_differs_is_not_written(segmenter, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "normalise", lambda images: images.float())
+    monkeypatch.setattr(export, "normalise", lambda images: 0 * images.float())
     with pytest.raises(RunError, match="the export differs from the model by"):
         export.export_model(segmenter, tmp_path / "model.pt", "torchscript")
     assert list(tmp_path.iterdir()) == []

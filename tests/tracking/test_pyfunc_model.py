@@ -19,7 +19,7 @@ def trained(tmp_path):
     from medweave.segmentation.segmenter import Card, Segmenter
 
     torch.manual_seed(0)
-    architecture = architecture_of(Segmentation(), classes=1)
+    architecture = architecture_of(Segmentation(architecture="Unet"), classes=1)
     network = build_network(architecture).eval()
     with torch.no_grad():  # centre the logits, so that masks have both classes
         network.segmentation_head[0].bias -= network(torch.randn(1, 3, 64, 64)).median()

@@ -28,7 +28,7 @@ def two_versions(client, run_id, tmp_path):
     made = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        architecture = architecture_of(Segmentation(decoder_channels=(16, 8, 8, 8, 8)), classes=1)
+        architecture = architecture_of(Segmentation(architecture="Unet", decoder_channels=(16, 8, 8, 8, 8)), classes=1)
         network = build_network(architecture).eval()
         with torch.no_grad():  # centre the logits, so that masks have both classes
             network.segmentation_head[0].bias -= network(torch.randn(1, 3, 32, 32)).median()

@@ -1,0 +1,9 @@
+import pytest
+
+from medweave import progress
+
+
+@pytest.fixture(autouse=True)
+def plain_progress(monkeypatch):
+    """The command line chooses a style for its process; a test must not choose it for the next one."""
+    monkeypatch.setattr(progress, "_style", "lines")
