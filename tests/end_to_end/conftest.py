@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
         "architecture": "Unet",
         "decoder_channels": [16, 8, 8, 8, 8],
         "learning_rate": 2e-3,
+        "augmentation": {"scale": [0.75, 1.35]},
         "folds": 2,
         "coarse_steps": 4,
         "final_steps": 4,
