@@ -20,7 +20,10 @@ TAG = "zenml_model_version"
 def name_each_other(
     mlflow: MlflowClient, sent: Sent, version: ModelVersionResponse, labels: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Log the MLflow side and the label counts as metadata in ZenML, with a tag a label source; tag the MLflow side."""
+    """Log the MLflow side and the label counts as metadata in ZenML, with a tag a label source; tag the MLflow side.
+
+    A registered version that an earlier run made already keeps that run's name.
+    """
     counts = {name: dict(count) for name, count in labels.items()}
     names = {"mlflow_run_id": sent.run_id, "mlflow_model": sent.version.model_uri}
     log_metadata(metadata={**names, "labels": counts}, model_version_id=version.id)
@@ -28,4 +31,5 @@ def name_each_other(
     Client().update_model_version(version.model.id, version.id, add_tags=sources)
     name = f"{version.model.name}/{version.name}"
     mlflow.set_tag(sent.run_id, TAG, name)
-    mlflow.set_model_version_tag(sent.version.name, str(sent.version.version), TAG, name)
+    if TAG not in sent.version.tags:
+        mlflow.set_model_version_tag(sent.version.name, str(sent.version.version), TAG, name)

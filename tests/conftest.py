@@ -1,6 +1,10 @@
+import hypothesis
 import pytest
 
 from medweave import progress
+
+hypothesis.settings.register_profile("without time limits", deadline=None)
+hypothesis.settings.load_profile("without time limits")
 
 
 @pytest.fixture(autouse=True)
