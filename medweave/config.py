@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from medweave.errors import InputError
 
@@ -219,6 +219,15 @@ class Segmentation(Section):
     noise: Share = 0.7
     consistency: Consistency = Consistency()
     augmentation: Augmentation = Augmentation()
+
+    @field_validator("encoder", "encoder_weights", "decoder_channels")
+    @classmethod
+    def _of_another_architecture(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what the built-in network would ignore."""
+        default = cls.model_fields[str(info.field_name)].default
+        if info.data.get("architecture") == "Compact" and value != default:
+            raise ValueError("Compact leaves none to choose; set segmentation.architecture, for example to Unet")
+        return value
 
 
 class Prompts(Section):

@@ -129,3 +129,16 @@ def test_the_digest_changes_with_any_setting():
 @pytest.mark.parametrize("name", sorted(path.name for path in CONFIGS.glob("*.yaml")))
 def test_the_shipped_configs_are_valid(name):
     assert load_settings(CONFIGS / name).task == name.removesuffix(".yaml")
+
+
+@pytest.mark.parametrize(
+    "setting", ["encoder=resnet34", "encoder_weights=imagenet", "decoder_channels=[8, 8, 8, 8, 8]"]
+)
+def test_what_the_built_in_network_would_ignore_is_refused(tmp_path, setting):
+    path = tmp_path / "task.yaml"
+    path.write_text("task: x")
+    name = setting.partition("=")[0]
+    with pytest.raises(InputError, match=f"segmentation.{name}.*compact leaves none to choose"):
+        load_settings(path, [f"segmentation.{setting}"])
+    load_settings(path, ["segmentation.architecture=Unet", f"segmentation.{setting}"])
+    assert Settings(**load_settings(path).model_dump()).segmentation.encoder == "resnet18"

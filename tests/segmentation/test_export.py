@@ -18,7 +18,7 @@ BATCH = np.ascontiguousarray(np.stack(IMAGES).transpose(0, 3, 1, 2))
 def segmenter():
     """Two members, two classes, flips in both directions."""
     torch.manual_seed(0)
-    architecture = architecture_of(Segmentation(decoder_channels=(16, 8, 8, 8, 8)), classes=2)
+    architecture = architecture_of(Segmentation(), classes=2)
     members = [build_network(architecture).eval() for _ in range(2)]
     card = Card(architecture, ("a", "b"), 32, "random", (9, 9), flips=(2, 3))
     return Segmenter(card, members, Compute(device="cpu", precision="fp32", threads=1))
