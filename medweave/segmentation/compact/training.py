@@ -21,7 +21,7 @@ from medweave.segmentation.compact.network import Compact
 from medweave.segmentation.losses import label_loss
 from medweave.segmentation.preprocessing import normalise, resize_image, resize_mask
 
-DEFAULTS = Recipe(Path(), steps=13000, decay=5000, batch=8, side=160)
+DEFAULTS = Recipe(Path(), steps=16500, decay=6000, batch=8, side=160)
 SIDES = (-32, 0, 0, 32)
 """Added to the recipe's side, batch by batch."""
 SCENES, HELD_OUT = 4, 5
