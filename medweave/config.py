@@ -205,7 +205,7 @@ class Segmentation(Section):
     image_size: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 160
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     coarse_steps: Positive = 200
-    final_steps: Positive = 400
+    final_steps: Positive = 200
     members: Annotated[int, Field(ge=1, le=10)] = 2
     evaluations: Positive = 4
     batch_size: Positive = 8
@@ -380,7 +380,7 @@ class Settings(Section):
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "fast": {
-        "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 300, "members": 1},
+        "segmentation": {"image_size": 96, "folds": 3, "coarse_steps": 150, "final_steps": 200, "members": 1},
         "synthesis": {"count": 32, "steps": 800, "batch_size": 8, "ema": 0.99},
         "evaluation": {"resamples": 500},
     },
