@@ -48,3 +48,8 @@ if missing secret evidently; then
   kubectl create secret generic evidently --from-literal admin-password="$password" \
     --from-literal users="admin:$(openssl passwd -apr1 "$password")"
 fi
+if missing secret pipeline; then
+  password=$(kubectl get secret mlflow --output 'go-template={{index .data "admin-password" | base64decode}}')
+  kubectl create secret generic pipeline --from-literal MLFLOW_TRACKING_USERNAME=admin \
+    --from-literal MLFLOW_TRACKING_PASSWORD="$password"
+fi
