@@ -14,6 +14,7 @@ from medweave import __version__, progress
 from medweave.commands.lineage import lineage
 from medweave.commands.models import export, promote, rollback, runs_app, serve
 from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
+from medweave.commands.schedule import schedule_app
 from medweave.commands.stack import stack_app
 from medweave.commands.synth import synth_app
 from medweave.commands.synth_check import check as synth_check
@@ -39,6 +40,7 @@ synth_app.command("check")(synth_check)
 app.add_typer(synth_app)
 app.add_typer(runs_app)
 app.add_typer(stack_app)
+app.add_typer(schedule_app)
 for command in (lineage, promote, rollback, export, serve):
     app.command()(command)
 

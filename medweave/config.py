@@ -374,16 +374,6 @@ class Cluster(Section):
     wait: Positive = 900
 
 
-class Notifications(Section):
-    """Whom a scheduled run tells how it ended.
-
-    `webhook` is a URL that gets JSON by POST; Slack's incoming webhooks understand it. Without one
-    `$MEDWEAVE_WEBHOOK`, if that is set. An alerter in the active ZenML stack is told as well.
-    """
-
-    webhook: str | None = None
-
-
 class Settings(Section):
     """All settings of one task."""
 
@@ -401,7 +391,6 @@ class Settings(Section):
     tracking: Tracking = Tracking()
     compute: Compute = Compute()
     cluster: Cluster = Cluster()
-    notifications: Notifications = Notifications()
 
     @property
     def model_name(self) -> str:

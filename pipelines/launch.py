@@ -60,7 +60,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:
             _write(output / file, store.artifact(run, step, page))
-    _raise_if_failed(run)
+    raise_if_failed(run)
     if _is_local():
         _keep_samples(settings, store.artifact(run, "register", "version"), measured)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
@@ -148,7 +148,8 @@ def _runs(name: str) -> list[PipelineRunResponse]:
     return found
 
 
-def _raise_if_failed(run: PipelineRunResponse) -> None:
+def raise_if_failed(run: PipelineRunResponse) -> None:
+    """Raise the failed step's own error, or RunError that says how the run ended, unless it completed."""
     from zenml.enums import ExecutionStatus
 
     if run.status == ExecutionStatus.COMPLETED:
