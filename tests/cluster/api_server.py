@@ -21,6 +21,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 GPU = "nvidia.com/gpu"
+OWN_FOLDERS = ("ZENML_CONFIG_PATH", "MEDWEAVE_HOME")
+"""Variables that name a folder in one of the pod's volumes."""
 Object = dict[str, Any]
 
 
@@ -176,7 +178,7 @@ class Cluster:
                 found[variable["name"]] = b64decode(data[reference["key"]]).decode()
                 continue
             value = variable.get("value", "")
-            for mount in container.get("volumeMounts", []):
+            for mount in container.get("volumeMounts", []) if variable["name"] in OWN_FOLDERS else ():
                 if value.startswith(mount["mountPath"] + "/") or value == mount["mountPath"]:
                     folder = folders.get(mount["name"])
                     value = value.replace(mount["mountPath"], str(folder), 1) if folder else value

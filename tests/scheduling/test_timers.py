@@ -57,6 +57,7 @@ def test_a_crontab_keeps_one_line_a_job(crontab, job):
     install(replace(job, name="weekly2"))
     assert [line[:9] for line in crontab.read_text().splitlines()] == ["5 5 * * *", "15 4 * * ", "0 3 * * 0"]
     uninstall("weekly")
+    assert [line[:9] for line in crontab.read_text().splitlines()] == ["5 5 * * *", "0 3 * * 0"]
     install(replace(job, name="weekly2", active=False))
     assert crontab.read_text() == "5 5 * * * backup\n"
 
