@@ -1,8 +1,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
+IMAGE ?= medweave
+TAG ?= $(shell git rev-parse --short HEAD)
 
-.PHONY: setup demo test soak check format lock benchmarks
+.PHONY: setup demo test soak check format lock benchmarks image
 
 setup: $(INSTALLED)
 
@@ -36,5 +38,10 @@ format: setup
 	$(BIN)/ruff format .
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --group services --universal --python-version 3.11 --generate-hashes \
 		--no-header --quiet --output-file requirements.lock
+
+image:
+	docker build --file infra/docker/Dockerfile --target medweave --tag $(IMAGE):$(TAG) $(if $(BASE),--build-arg BASE=$(BASE)) .
+	docker build --file infra/docker/Dockerfile --target services --tag $(IMAGE)-services:$(TAG) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) .

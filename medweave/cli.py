@@ -14,6 +14,8 @@ from medweave import __version__, progress
 from medweave.commands.lineage import lineage
 from medweave.commands.models import export, promote, rollback, runs_app, serve
 from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
+from medweave.commands.schedule import schedule_app
+from medweave.commands.stack import stack_app
 from medweave.commands.synth import synth_app
 from medweave.commands.synth_check import check as synth_check
 from medweave.errors import InputError, RunError
@@ -37,6 +39,8 @@ app.add_typer(bench_app)
 synth_app.command("check")(synth_check)
 app.add_typer(synth_app)
 app.add_typer(runs_app)
+app.add_typer(stack_app)
+app.add_typer(schedule_app)
 for command in (lineage, promote, rollback, export, serve):
     app.command()(command)
 
@@ -253,12 +257,17 @@ def bench_labelers(
 
 
 @app.command()
-def doctor(debug: Debug = False, quiet: Quiet = False) -> None:
+def doctor(
+    stack: Annotated[str | None, typer.Option(help="Look at this ZenML stack, from here and from a pod.")] = None,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
     """Tell what is installed, reachable or missing, and what to do about it."""
     from medweave.doctor import examine
+    from pipelines.stack_checks import examine_stack
 
     missing = False
-    for check in examine():
+    for check in examine() if stack is None else examine_stack(stack):
         typer.echo(f"{check.state:8} {check.name:28} {check.what}")
         missing = missing or check.state == "missing"
     if missing:

@@ -342,6 +342,38 @@ class Compute(Section):
     shard_rows: Positive = 64
 
 
+class Pod(Section):
+    """What a step's pod asks of a cluster, in Kubernetes' units.
+
+    `memory` is asked for and is the most it gets. `shared_memory` is the size of /dev/shm, out of `memory`. A pod that
+    fails or is lost is started again `retries` times; one that runs longer than `timeout` seconds fails.
+    """
+
+    cpu: Annotated[str, Field(pattern=r"^[0-9]+m?$")] = "1"
+    memory: Annotated[str, Field(pattern=r"^[0-9]+[MG]i$")] = "4Gi"
+    gpus: Annotated[int, Field(ge=0)] = 0
+    shared_memory: Annotated[str, Field(pattern=r"^[0-9]+[MG]i$")] = "256Mi"
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    timeout: Positive | None = None
+    priority: str | None = None
+
+
+class Cluster(Section):
+    """How steps run on Kubernetes; on one machine nothing of it is used.
+
+    `steps` names the pods of steps that `pod` does not fit. Steps with GPUs ask for the resource `gpu` on nodes
+    labelled `gpu_nodes`, past the taint of the resource's name. At most `parallel` steps run at a time. A pod that no
+    node takes for `wait` seconds ends the run.
+    """
+
+    pod: Pod = Pod()
+    steps: Mapping[str, Pod] = {}
+    gpu_nodes: Mapping[str, str] = {}
+    gpu: str = "nvidia.com/gpu"
+    parallel: Positive = 4
+    wait: Positive = 900
+
+
 class Settings(Section):
     """All settings of one task."""
 
@@ -358,6 +390,7 @@ class Settings(Section):
     promotion: Promotion = Promotion()
     tracking: Tracking = Tracking()
     compute: Compute = Compute()
+    cluster: Cluster = Cluster()
 
     @property
     def model_name(self) -> str:

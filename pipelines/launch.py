@@ -16,7 +16,8 @@ from medweave.config import Settings
 from medweave.errors import InputError, RunError
 from medweave.progress import say
 from medweave.tracking import SystemMetrics, add_samples, connect, log_samples
-from pipelines import store
+from pipelines import cluster, store
+from pipelines.waiting import wait_for
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -49,15 +50,17 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     with SystemMetrics() as measured:
         try:
-            training.with_options(run_name=name, model=Model(name=settings.model_name))(settings)
+            training.with_options(run_name=name, model=Model(name=settings.model_name), **_options(settings))(settings)
         except Exception:
-            if debug or not _runs(name):
+            if debug or not _runs(name) or cluster.is_kubernetes():
                 raise
+        if cluster.is_kubernetes():
+            wait_for(_runs(name)[0].id, settings.cluster.wait)
     run = _runs(name)[0]
     for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:
             _write(output / file, store.artifact(run, step, page))
-    _raise_if_failed(run)
+    raise_if_failed(run)
     if _is_local():
         _keep_samples(settings, store.artifact(run, "register", "version"), measured)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
@@ -110,6 +113,17 @@ def _connect() -> None:
     Client().active_stack.validate()
 
 
+def _options(settings: Settings) -> dict[str, Any]:
+    """What the active stack must be told of the settings beforehand."""
+    if not cluster.is_kubernetes():
+        return {}
+    from pipelines.stack_checks import require_cluster
+    from pipelines.training import training
+
+    require_cluster()
+    return cluster.options(settings.cluster, cluster.steps_of(training, settings))
+
+
 def _is_local() -> bool:
     """Whether the steps run on this machine, whose load then is the run's."""
     from zenml.client import Client
@@ -134,7 +148,8 @@ def _runs(name: str) -> list[PipelineRunResponse]:
     return found
 
 
-def _raise_if_failed(run: PipelineRunResponse) -> None:
+def raise_if_failed(run: PipelineRunResponse) -> None:
+    """Raise the failed step's own error, or RunError that says how the run ended, unless it completed."""
     from zenml.enums import ExecutionStatus
 
     if run.status == ExecutionStatus.COMPLETED:

@@ -1,0 +1,96 @@
+"""What is scheduled on this machine, and what each of it last saw: JSON files in medweave's home."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from medweave.errors import InputError
+from medweave.home import home
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task's retraining: its name, when it is due, its configuration with overrides, and where results go."""
+
+    name: str
+    cron: str
+    config: str
+    overrides: tuple[str, ...]
+    output: str
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """What the last completed scheduled run was made from (SHA-256), and how it ended."""
+
+    fingerprint: str
+    result: str
+
+
+def jobs() -> list[Job]:
+    """All that is scheduled here, by name."""
+    found = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(_folder().glob("*.job.json")))
+    return [Job(**{**job, "overrides": tuple(job["overrides"])}) for job in found]
+
+
+def find_job(name: str) -> Job:
+    """The job of this name. Raises InputError when there is none."""
+    for job in jobs():
+        if job.name == name:
+            return job
+    names = ", ".join(job.name for job in jobs()) or "none"
+    raise InputError(f"{name}: no such schedule on this machine; there are: {names}")
+
+
+def save_job(job: Job) -> None:
+    """Keep a job, in place of the one of its name. Raises InputError when that one is of another configuration."""
+    for other in jobs():
+        if other.name == job.name and other.config != job.config:
+            raise InputError(
+                f"{job.name}: is the schedule of {other.config}; choose another --name, or delete it first"
+            )
+    _write(_folder() / f"{job.name}.job.json", json.dumps(asdict(job), indent=1))
+
+
+def remove_job(name: str) -> None:
+    """Forget a job and what it last saw."""
+    for kind in ("job", "last"):
+        (_folder() / f"{name}.{kind}.json").unlink(missing_ok=True)
+
+
+def last_run(name: str, now: LastRun | None = None) -> LastRun | None:
+    """What the last completed run of a schedule saw; with `now` that is recorded first."""
+    path = _folder() / f"{name}.last.json"
+    if now is not None:
+        _write(path, json.dumps(asdict(now), indent=1))
+    return LastRun(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+@contextmanager
+def held(name: str) -> Iterator[bool]:
+    """Hold the schedule's lock; False when another process, which is still running, holds it."""
+    with (_folder() / f"{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _folder() -> Path:
+    folder = home() / "schedules"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

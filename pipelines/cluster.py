@@ -1,0 +1,117 @@
+"""What a pipeline's pods are like on Kubernetes: the stack's pods, and the settings' resources for each step."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from medweave.config import Cluster, Pod, Settings
+from medweave.errors import InputError
+from pipelines.stacks import IMAGE
+
+if TYPE_CHECKING:
+    from zenml import Pipeline
+
+SMALL = Pod(cpu="100m", memory="512Mi")
+"""The orchestrator's pod: it starts others and waits."""
+EVICTED_FIRST = {
+    "rules": [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "Count", "onExitCodes": {"containerName": "main", "operator": "NotIn", "values": [0]}},
+    ]
+}
+"""A pod that its node lost is started again and does not count as a retry."""
+
+
+def is_kubernetes() -> bool:
+    """Whether the active stack runs steps in pods."""
+    from zenml.client import Client
+
+    return bool(Client().active_stack.orchestrator.flavor == "kubernetes")
+
+
+def steps_of(pipeline: Pipeline, settings: Settings) -> list[str]:
+    """Names of the steps that a pipeline has with these settings."""
+    laid_out = pipeline.copy()
+    laid_out.prepare(settings)
+    return list(laid_out.invocations)
+
+
+def options(cluster: Cluster, invocations: Iterable[str]) -> dict[str, Any]:
+    """Options of a pipeline with these steps, for the active Kubernetes stack.
+
+    Raises InputError for a step in the settings that the pipeline does not have, and for a stack that names no image.
+    """
+    from zenml.client import Client
+    from zenml.config import DockerSettings
+
+    stack = Client().active_stack_model
+    image = (stack.labels or {}).get(IMAGE)
+    if not image:
+        raise InputError(
+            f"stack {stack.name}: names no image; make it with 'medweave stack apply {stack.name} --values …'"
+        )
+    steps = {invocation: _base_name(invocation) for invocation in invocations}
+    if unknown := sorted(set(cluster.steps) - set(steps.values()) - set(steps)):
+        raise InputError(f"cluster.steps: no step is named {', '.join(unknown)}; there are {', '.join(sorted(steps))}")
+    return {
+        "settings": {
+            "docker": DockerSettings(
+                parent_image=image,
+                skip_build=True,
+                allow_download_from_artifact_store=False,
+                allow_download_from_code_repository=False,
+                allow_including_files_in_images=True,
+            ),
+            "orchestrator": {
+                "synchronous": False,
+                "max_parallelism": cluster.parallel,
+                "orchestrator_pod_settings": _pod_settings(SMALL, cluster, "orchestrator"),
+                "concurrency_policy": "Forbid",
+                "starting_deadline_seconds": 3600,
+                "successful_jobs_history_limit": 3,
+                "failed_jobs_history_limit": 3,
+            },
+        },
+        "steps": {
+            invocation: _step(cluster.steps.get(invocation, cluster.steps.get(name, cluster.pod)), cluster)
+            for invocation, name in steps.items()
+        },
+    }
+
+
+def _base_name(invocation: str) -> str:
+    """The step's name without the round of labelling that it belongs to."""
+    return re.sub(r"_round_\d+$", "", invocation)
+
+
+def _step(pod: Pod, cluster: Cluster) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "pod_settings": _pod_settings(pod, cluster, "step"),
+        "pod_failure_policy": EVICTED_FIRST,
+    }
+    if pod.timeout is not None:
+        settings["active_deadline_seconds"] = pod.timeout
+    return {"settings": {"orchestrator": settings}, **({"retry": {"max_retries": pod.retries}} if pod.retries else {})}
+
+
+def _pod_settings(pod: Pod, cluster: Cluster, component: str) -> dict[str, Any]:
+    """The stack's pod with the resources that are asked for."""
+    from zenml.client import Client
+
+    orchestrator: Any = Client().active_stack.orchestrator
+    settings: dict[str, Any] = copy.deepcopy(orchestrator.config.pod_settings.model_dump())
+    settings["labels"] = {"app.kubernetes.io/component": component}
+    limits = {"memory": pod.memory}
+    if pod.gpus:
+        limits[cluster.gpu] = str(pod.gpus)
+        settings["node_selectors"] = dict(cluster.gpu_nodes)
+        settings["tolerations"] = [{"key": cluster.gpu, "operator": "Exists", "effect": "NoSchedule"}]
+    settings["resources"] = {"requests": {"cpu": pod.cpu, "memory": pod.memory}, "limits": limits}
+    settings["volumes"].append({"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": pod.shared_memory}})
+    settings["volume_mounts"].append({"name": "dshm", "mountPath": "/dev/shm"})  # noqa: S108
+    if pod.priority is not None:
+        settings["additional_pod_spec_args"]["priority_class_name"] = pod.priority
+    return settings

@@ -1,0 +1,62 @@
+"""A scheduled run on one machine: only when something changed, one at a time, and someone is told how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from medweave.config import Settings
+from medweave.data.corrections import store_of
+from medweave.data.ingest import ingest
+from medweave.errors import InputError, RunError
+from medweave.home import home
+from medweave.notifying import notify
+from medweave.scheduling import LastRun, held, last_run
+from medweave.version import code_digest
+
+NOT_RELEVANT = ("cluster", "tracking")
+"""Sections of the settings that do not decide about the model."""
+
+
+def retrain(name: str, settings: Settings, output: Path, train: Callable[[Settings, Path], dict[str, Any]]) -> str:
+    """Train if images, masks, settings or code changed since the schedule's last completed run; how it ended.
+
+    A run of this schedule that is still going on is left alone. What `train` raises is told and raised again.
+    """
+    with held(name) as alone:
+        if not alone:
+            return f"{name}: the run before is still going on; nothing is started"
+        try:
+            made_from = fingerprint(settings)
+            before = last_run(name)
+            if before is not None and before.fingerprint == made_from:
+                text = f"nothing relevant has changed since the last run, which ended so: {before.result}"
+                notify(settings.task, "unchanged", text)
+                return f"{name}: {text}"
+            model = train(settings, output)["model"]
+        except (InputError, RunError) as error:
+            notify(settings.task, "failure", str(error))
+            raise
+        except Exception as error:
+            notify(settings.task, "failure", f"{type(error).__name__}: {error}")
+            raise
+        result = f"{model['name']} version {model['version']}: {model['reason']}"
+        last_run(name, LastRun(made_from, result))
+        notify(settings.task, "success", result)
+        return f"{name}: {result}"
+
+
+def fingerprint(settings: Settings) -> str:
+    """SHA-256 of all that a run depends on: images, masks, groups, corrections, settings and code."""
+    corrections = store_of(settings.data, settings.task)
+    with tempfile.TemporaryDirectory() as folder:
+        found = ingest(
+            settings.data, settings.seed, Path(folder), settings.compute.shard_rows, home() / "phantoms", corrections
+        )
+        tables = {split: table.digest for split, table in sorted(found.tables.items())}
+    of_model = settings.model_dump(mode="json", exclude=set(NOT_RELEVANT))
+    return hashlib.sha256(json.dumps([code_digest(), of_model, tables], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""A scheduled run: skipped when nothing changed, alone, told to a real HTTP server however it ends."""
+
+import json
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from medweave.config import Phantoms, Settings
+from medweave.data.phantoms import write_phantoms
+from medweave.errors import RunError
+from medweave.scheduling import held, last_run
+from pipelines.retraining import fingerprint, retrain
+
+MODEL = {"model": {"name": "medweave-tiny", "version": 3, "reason": "Not promoted: it is worse."}}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The messages that the webhook got."""
+    messages = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MEDWEAVE_WEBHOOK", f"http://127.0.0.1:{server.server_port}/hook")
+    yield messages
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path / "home"))
+    write_phantoms(tmp_path / "task", Phantoms(size=64, gold=4, unlabeled=3, test=4), seed=1)
+    return Settings(task="tiny", data={"root": str(tmp_path / "task"), "classes": ("lesion",)})
+
+
+def test_it_trains_once_for_the_same_images_and_again_for_a_new_one(settings, told, tmp_path):
+    trained = []
+
+    def train(of, output):
+        trained.append(output)
+        return MODEL
+
+    ends = [retrain("weekly", settings, tmp_path / "output", train) for _ in range(2)]
+    assert ends[0] == "weekly: medweave-tiny version 3: Not promoted: it is worse."
+    assert "nothing relevant has changed since the last run, which ended so: medweave-tiny version 3" in ends[1]
+    assert len(trained) == 1
+
+    image = min((tmp_path / "task/unlabeled/images").iterdir())
+    shutil.copy(
+        min((tmp_path / "task/test/images").iterdir()), tmp_path / "task/unlabeled/images" / f"new{image.suffix}"
+    )
+    retrain("weekly", settings, tmp_path / "output", train)
+    assert len(trained) == 2
+    assert [message["status"] for message in told] == ["success", "unchanged", "success"]
+    assert told[0]["text"] == "medweave tiny: medweave-tiny version 3: Not promoted: it is worse."
+
+
+def test_a_failure_is_told_and_the_next_run_tries_again(settings, told, tmp_path):
+    def fail(of, output):
+        raise RunError("step label: the loss is not finite")
+
+    for _ in range(2):
+        with pytest.raises(RunError, match="the loss is not finite"):
+            retrain("weekly", settings, tmp_path, fail)
+    assert last_run("weekly") is None
+    assert [message["status"] for message in told] == ["failure", "failure"]
+    assert "step label: the loss is not finite" in told[0]["text"]
+
+
+def test_it_never_overlaps_itself(settings, told, tmp_path):
+    with held("weekly"):
+        assert "still going on" in retrain("weekly", settings, tmp_path, pytest.fail)
+    assert told == []
+
+
+def test_what_decides_about_the_model_is_relevant_and_where_it_runs_is_not(settings):
+    before = fingerprint(settings)
+    assert (
+        fingerprint(settings.model_copy(update={"cluster": settings.cluster.model_copy(update={"parallel": 9})}))
+        == before
+    )
+    assert fingerprint(settings.model_copy(update={"seed": 1})) != before
+
+
+def test_a_webhook_that_is_gone_fails_nothing(settings, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_WEBHOOK", "http://127.0.0.1:1/hook")
+    assert "version 3" in retrain("weekly", settings, tmp_path, lambda *_: MODEL)

@@ -1,0 +1,54 @@
+"""What is kept of schedules, and that a schedule never overlaps itself."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from medweave.errors import InputError
+from medweave.scheduling import LastRun, find_job, held, jobs, last_run, remove_job, save_job
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path))
+
+
+def test_a_job_is_found_again_changed_and_forgotten(job):
+    save_job(job)
+    save_job(replace(job, cron="0 4 * * *"))
+    assert jobs() == [replace(job, cron="0 4 * * *")]
+    last_run("weekly", LastRun("f", "Promoted."))
+    assert last_run("weekly") == LastRun("f", "Promoted.")
+    remove_job("weekly")
+    assert (jobs(), last_run("weekly")) == ([], None)
+    with pytest.raises(InputError, match="weekly: no such schedule on this machine; there are: none"):
+        find_job("weekly")
+
+
+def test_a_name_belongs_to_one_configuration(job):
+    save_job(job)
+    with pytest.raises(InputError, match=r"weekly: is the schedule of /tasks/a.yaml; choose another --name"):
+        save_job(replace(job, config="/tasks/b.yaml"))
+    assert jobs() == [job]
+
+
+def test_a_lock_is_given_back_when_its_process_dies():
+    hold = """
+import sys
+from medweave.scheduling import held
+with held("w") as mine:
+    print(mine, flush=True)
+    sys.stdin.read()
+"""
+    process = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    with held("w") as mine:
+        assert mine is False
+    with held("other") as mine:
+        assert mine is True
+    process.kill()
+    process.communicate()
+    with held("w") as mine:
+        assert mine is True

@@ -1,0 +1,67 @@
+"""What is written for the machine's scheduler."""
+
+import shlex
+import subprocess
+from configparser import ConfigParser
+from dataclasses import replace
+
+import pytest
+
+from medweave.errors import InputError
+from medweave.scheduling import install, uninstall
+
+
+def unit(tmp_path, kind):
+    parser = ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str
+    parser.read(tmp_path / f"config/systemd/user/medweave-weekly.{kind}")
+    return parser
+
+
+def test_a_timer_of_systemd(systemctl, tmp_path, job):
+    assert install(job) == "the systemd timer medweave-weekly.timer"
+    timer, service = unit(tmp_path, "timer"), unit(tmp_path, "service")
+    assert timer["Timer"]["OnCalendar"] == "Sun *-*-* 03:00:00"
+    assert timer["Install"]["WantedBy"] == "timers.target"
+    assert shlex.split(service["Service"]["ExecStart"])[1:] == ["-m", "medweave.cli", "schedule", "run", "weekly"]
+    assert service["Service"]["Environment"] == f'"MEDWEAVE_HOME={tmp_path}/home"'
+    assert systemctl.read_text().splitlines()[-2:] == [
+        "--user daemon-reload",
+        "--user enable --now medweave-weekly.timer",
+    ]
+    uninstall("weekly")
+    assert list((tmp_path / "config/systemd/user").iterdir()) == []
+
+
+def test_a_paused_job_is_written_but_not_started(systemctl, tmp_path, job):
+    install(replace(job, active=False))
+    assert unit(tmp_path, "timer")["Timer"]["OnCalendar"] == "Sun *-*-* 03:00:00"
+    assert "enable" not in systemctl.read_text()
+
+
+def test_a_line_of_the_crontab_that_runs_the_schedule(crontab, tmp_path, job):
+    assert install(job) == "a line of your crontab"
+    other, line = crontab.read_text().splitlines()
+    assert other == "5 5 * * * backup"
+    assert line.startswith("0 3 * * 0 cd ")
+    asked = subprocess.run(
+        ["/bin/sh", "-c", f"{line.split(maxsplit=5)[5]}"], capture_output=True, text=True, check=False
+    )
+    assert asked.returncode == 2
+    assert "weekly: no such schedule on this machine" in asked.stderr
+
+
+def test_a_crontab_keeps_one_line_a_job(crontab, job):
+    install(job)
+    install(replace(job, cron="15 4 * * 1"))
+    install(replace(job, name="weekly2"))
+    assert [line[:9] for line in crontab.read_text().splitlines()] == ["5 5 * * *", "15 4 * * ", "0 3 * * 0"]
+    uninstall("weekly")
+    assert [line[:9] for line in crontab.read_text().splitlines()] == ["5 5 * * *", "0 3 * * 0"]
+    install(replace(job, name="weekly2", active=False))
+    assert crontab.read_text() == "5 5 * * * backup\n"
+
+
+def test_a_machine_with_neither_is_told_so(programs, job):
+    with pytest.raises(InputError, match="neither systemd for users nor cron is on this machine"):
+        install(job)
