@@ -41,7 +41,6 @@ class Cluster:
         }
         self.logs: dict[str, Path] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.peak_mb: dict[str, int] = {}
         self.lock = threading.RLock()
         self.threads: list[threading.Thread] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"cluster": self}))
@@ -150,9 +149,7 @@ class Cluster:
             process = subprocess.Popen(command, env=self._environment(pod, container), stdout=log, stderr=log)
         self.processes[name] = process
         pod["status"]["phase"] = "Running"
-        _, ended, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(ended)
-        self.peak_mb[name] = used.ru_maxrss // 1024
+        process.wait()
         pod["status"]["phase"] = "Failed" if process.returncode else "Succeeded"
         return process.returncode
 
