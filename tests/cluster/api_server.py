@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -165,6 +166,7 @@ class Cluster:
         found = {
             name: value for name, value in os.environ.items() if not name.startswith(("ZENML_", "MLFLOW_", "MEDWEAVE_"))
         }
+        found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found["PATH"]])
         for source in container.get("envFrom", []):
             secret = self.objects["secrets"].get(source["secretRef"]["name"], {"data": {}})
             found.update({key: b64decode(value).decode() for key, value in secret["data"].items()})
