@@ -13,6 +13,7 @@ import typer
 from medweave import __version__, progress
 from medweave.commands.lineage import lineage
 from medweave.commands.models import export, promote, rollback, runs_app, serve
+from medweave.commands.monitor import dashboard, monitor
 from medweave.commands.options import ConfigFile, Debug, Json, Overrides, Quiet, debugging
 from medweave.commands.schedule import schedule_app
 from medweave.commands.stack import stack_app
@@ -41,7 +42,7 @@ app.add_typer(synth_app)
 app.add_typer(runs_app)
 app.add_typer(stack_app)
 app.add_typer(schedule_app)
-for command in (lineage, promote, rollback, export, serve):
+for command in (lineage, promote, rollback, export, serve, monitor, dashboard):
     app.command()(command)
 
 Output = Annotated[

@@ -327,6 +327,27 @@ class Promotion(Section):
     checks: tuple[Literal["validation", "calibration", "drift"], ...] = ("validation", "calibration")
 
 
+class Monitoring(Section):
+    """When a batch of new images has drifted, and what follows.
+
+    A batch from the training images' own source reads `drift` in at most the share `false_alarms` of cases, and `watch`
+    or `drift` in at most `watch_alarms`. A difference must be of at least `effect` (Cliff's delta, or the difference of
+    rates) to be drift: half a standard deviation is 0.28. Fewer than `min_images` images are not judged. Batches are
+    kept in `folder` (default: `monitoring` in medweave's home).
+
+    With `retrain` a drift starts the training pipeline: once for the same columns moving the same way while the same
+    champion is in use, and not within `cooldown_days` of the last such start.
+    """
+
+    false_alarms: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    watch_alarms: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    effect: Share = 0.2
+    min_images: Annotated[int, Field(ge=8)] = 20
+    folder: str | None = None
+    retrain: bool = False
+    cooldown_days: Annotated[float, Field(ge=0.0)] = 7.0
+
+
 class Tracking(Section):
     """MLflow's URI; without one `$MLFLOW_TRACKING_URI`, or the store in medweave's home."""
 
@@ -388,6 +409,7 @@ class Settings(Section):
     quality: Quality = Quality()
     evaluation: Evaluation = Evaluation()
     promotion: Promotion = Promotion()
+    monitoring: Monitoring = Monitoring()
     tracking: Tracking = Tracking()
     compute: Compute = Compute()
     cluster: Cluster = Cluster()

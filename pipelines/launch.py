@@ -41,7 +41,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     started = time.monotonic()
     _prepare(output)
     store.configure(debug)
-    _connect()
+    open_store()
     from zenml import Model
 
     from pipelines.training import training
@@ -52,22 +52,22 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
         try:
             training.with_options(run_name=name, model=Model(name=settings.model_name), **_options(settings))(settings)
         except Exception:
-            if debug or not _runs(name) or cluster.is_kubernetes():
+            if debug or not runs_named(name) or cluster.is_kubernetes():
                 raise
         if cluster.is_kubernetes():
-            wait_for(_runs(name)[0].id, settings.cluster.wait)
-    run = _runs(name)[0]
+            wait_for(runs_named(name)[0].id, settings.cluster.wait)
+    run = runs_named(name)[0]
     for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:
-            _write(output / file, store.artifact(run, step, page))
+            write_result(output / file, store.artifact(run, step, page))
     raise_if_failed(run)
     if _is_local():
         _keep_samples(settings, store.artifact(run, "register", "version"), measured)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
     summary["seconds"] = {"total": time.monotonic() - started, "label": label_seconds(run)}
     summary["peak_rss_mb"] = peak_memory_mb()
-    _write(output / summary["report"], store.artifact(run, "report", "report_page"))
-    _write(output / "summary.json", json.dumps(summary, indent=1))
+    write_result(output / summary["report"], store.artifact(run, "report", "report_page"))
+    write_result(output / "summary.json", json.dumps(summary, indent=1))
     if not store.artifact(run, "promote", "promotion")["judged"]:
         raise RunError(f"{summary['model']['reason']} All else is in {output}")
     return summary
@@ -106,7 +106,7 @@ def _prepare(output: Path) -> None:
         raise InputError(f"{output}: cannot be written ({error.strerror}); choose another --output") from None
 
 
-def _connect() -> None:
+def open_store() -> None:
     """Open (and on first use make) ZenML's store before the pipeline is compiled."""
     from zenml.client import Client
 
@@ -141,7 +141,8 @@ def _keep_samples(settings: Settings, version: Mapping[str, Any], measured: Syst
         say(f"warning: what the machine did was not recorded: {error}")
 
 
-def _runs(name: str) -> list[PipelineRunResponse]:
+def runs_named(name: str) -> list[PipelineRunResponse]:
+    """The run of this name, if it got as far as ZenML."""
     from zenml.client import Client
 
     found: list[PipelineRunResponse] = Client().list_pipeline_runs(name=name, size=1).items
@@ -163,7 +164,8 @@ def raise_if_failed(run: PipelineRunResponse) -> None:
     raise RunError(f"run {run.name} ended as {run.status}; look at it in ZenML's dashboard")
 
 
-def _write(path: Path, text: str) -> None:
+def write_result(path: Path, text: str) -> None:
+    """Write a file aside and rename it. Raises InputError where that cannot be done."""
     aside = path.with_name(f".{path.name}.part")
     try:
         aside.write_text(text, encoding="utf-8")

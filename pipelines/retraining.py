@@ -18,7 +18,7 @@ from medweave.notifying import notify
 from medweave.scheduling import LastRun, held, last_run
 from medweave.version import code_digest
 
-NOT_RELEVANT = ("cluster", "tracking")
+NOT_RELEVANT = ("cluster", "monitoring", "tracking")
 """Sections of the settings that do not decide about the model."""
 
 

@@ -1,5 +1,6 @@
 """Quality control of labels: cleanup, features, calibrated Dice, the gate, drift against gold."""
 
+from medweave.quality.batch_verdict import LEVELS, BatchVerdict, Column, Level, judge_batch
 from medweave.quality.calibration import Calibration, Pair, fit_calibration, uncalibrated
 from medweave.quality.checks import Standard, check_labels, count_reasons, gold_standard, measure_labels, with_coarse
 from medweave.quality.cleanup import clean_mask
@@ -14,13 +15,19 @@ from medweave.quality.drift import (
 )
 from medweave.quality.features import FEATURES, label_features
 from medweave.quality.gate import LabelBounds, bounds_from_features, decide
+from medweave.quality.image_features import IMAGE_FEATURES, image_features
 
 __all__ = [
     "FEATURES",
+    "IMAGE_FEATURES",
+    "LEVELS",
+    "BatchVerdict",
     "Calibration",
+    "Column",
     "FeatureDrift",
     "LabelBounds",
     "LabelReport",
+    "Level",
     "Pair",
     "Standard",
     "act_on_drift",
@@ -33,6 +40,8 @@ __all__ = [
     "feature_frame",
     "fit_calibration",
     "gold_standard",
+    "image_features",
+    "judge_batch",
     "label_features",
     "label_frames",
     "label_report",

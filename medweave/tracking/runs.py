@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput
 
-Context = Literal["gold", "weak", "synthetic", "test"]
+Context = Literal["gold", "unlabeled", "weak", "synthetic", "test"]
 
 METRICS_A_BATCH = 1000
 PARAMS_A_BATCH = TAGS_A_BATCH = 100

@@ -1,0 +1,65 @@
+"""A folder of new images as an image table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medweave import progress
+from medweave.data import ImageRow, ImageTable, write_table
+from medweave.data.images import UnreadableImageError, decode_image, list_images, read_bytes
+from medweave.errors import InputError
+
+READERS = 4
+
+
+def take_batch(
+    folder: str, since: datetime | None, max_pixels: int, to: Path, shard_rows: int = 64
+) -> tuple[ImageTable, list[str]]:
+    """Write a table of the readable images of a folder or URI to `to`; returns it and a line for each other file.
+
+    With `since` only files changed at that time or later are taken. Raises InputError for a missing folder, for one
+    without such images, and when none can be read.
+    """
+    found = [(image_id, uri) for image_id, uri in list_images(folder) if since is None or _changed(uri) >= since]
+    if not found:
+        newer = f" changed since {since:%Y-%m-%d %H:%M}" if since else ""
+        raise InputError(f"{folder}: no images{newer} here; give a folder with new images, or wait for some")
+    problems: list[str] = []
+
+    def rows() -> Iterator[ImageRow]:
+        def read(named: tuple[str, str]) -> ImageRow | str:
+            return _row(*named, max_pixels)
+
+        with progress.task("read new images", len(found)) as shown, ThreadPoolExecutor(READERS) as readers:
+            for row in readers.map(read, found):
+                shown.advance()
+                if isinstance(row, str):
+                    problems.append(row)
+                else:
+                    yield row
+
+    table = write_table(to, rows(), shard_rows)
+    if not len(table):
+        raise InputError(f"{folder}: none of the {len(found)} images can be read; the first: {problems[0]}")
+    return table, problems
+
+
+def _row(image_id: str, uri: str, max_pixels: int) -> ImageRow | str:
+    try:
+        data = read_bytes(uri)
+        height, width = decode_image(data, uri, max_pixels).shape[:2]
+    except UnreadableImageError as error:
+        return str(error)
+    return ImageRow(image_id, image_id, uri, hashlib.sha256(data).hexdigest(), height, width)
+
+
+def _changed(uri: str) -> datetime:
+    import fsspec
+
+    fs, path = fsspec.core.url_to_fs(uri)
+    changed: datetime = fs.modified(path)
+    return changed if changed.tzinfo else changed.replace(tzinfo=UTC)

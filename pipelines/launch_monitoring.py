@@ -1,0 +1,50 @@
+"""Start the monitoring pipeline on a folder, wait for it, and start the retraining that it asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from medweave.config import Settings
+from medweave.progress import say
+from pipelines import store
+from pipelines.launch import open_store, raise_if_failed, run_training, runs_named, show, write_result
+from pipelines.references import settings_of
+
+
+def run_monitoring(
+    settings: Settings, images: str, since: str | None, labels: str | None, output: Path, debug: bool = False
+) -> dict[str, Any]:
+    """Judge one batch; writes drift.html and drift.json (`Batch.to_json`) into `output` and returns the latter.
+
+    A retraining that was decided on runs before this returns, its results in `output`/retraining. Raises InputError or
+    RunError with the failed step's own message.
+    """
+    store.configure(debug)
+    open_store()
+    from pipelines.monitoring import monitoring
+
+    runs = (run for run in store.completed_runs() if settings_of(run).model_name == settings.model_name)
+    newest = next(runs, None)
+    name = f"{settings.task}-monitoring-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    try:
+        monitoring.with_options(run_name=name)(settings, images, since, labels, str(newest.id) if newest else None)
+    except Exception:
+        if debug or not runs_named(name):
+            raise
+    run = runs_named(name)[0]
+    raise_if_failed(run)
+    batch: dict[str, Any] = store.artifact(run, "judge_batch", "batch")
+    output.mkdir(parents=True, exist_ok=True)
+    write_result(output / "drift.html", store.artifact(run, "judge_batch", "drift_page"))
+    write_result(output / "drift.json", json.dumps(batch, indent=1))
+    retraining = store.artifact(run, "decide_retraining", "retraining")
+    if retraining["start"]:
+        say(f"retraining: {retraining['reason']}")
+        show(run_training(settings, output / "retraining", debug), output / "retraining")
+    elif batch["verdict"]["level"] == "drift":
+        say(f"no retraining: {retraining['reason']}")
+    return batch

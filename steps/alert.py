@@ -1,0 +1,23 @@
+"""Tell people of a batch that is not like the ones before."""
+
+from typing import Any
+
+from zenml import step
+from zenml.client import Client
+
+from medweave.config import Settings
+from medweave.monitoring import Batch, alert_text
+from medweave.progress import say
+
+
+@step(enable_cache=False)
+def alert(batch: dict[str, Any], settings: Settings) -> None:
+    """Nothing for `ok`; else one line, for `drift` also by the alerter of the active ZenML stack, if it has one."""
+    judged = Batch(**batch)
+    if judged.level == "ok":
+        return
+    text = alert_text(judged, settings.task)
+    say(f"warning: {text}")
+    alerter = Client().active_stack.alerter
+    if alerter is not None and judged.level == "drift":
+        alerter.post(text)

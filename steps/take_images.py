@@ -1,0 +1,23 @@
+"""Find and read a batch of new images."""
+
+from datetime import datetime
+from typing import Annotated
+
+from zenml import get_step_context, step
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.home import work_folder
+from medweave.monitoring import take_batch
+from medweave.progress import say
+
+
+@step(enable_cache=False)
+def take_images(images: str, since: str | None, settings: Settings) -> Annotated[ImageTable, "batch"]:
+    """The readable images of a folder, of those changed since an ISO time if one is given; others are warned of."""
+    after = datetime.fromisoformat(since) if since else None
+    with work_folder("take_images", str(get_step_context().step_run.id)) as work:
+        table, problems = take_batch(images, after, settings.data.max_pixels, work, settings.compute.shard_rows)
+    for problem in problems:
+        say(f"warning: left out: {problem}")
+    return table

@@ -1,0 +1,28 @@
+"""The images that batches are held against: those of the newest training run, or of the configuration."""
+
+from typing import Annotated
+
+from zenml import get_step_context, step
+from zenml.client import Client
+
+from medweave.config import Settings
+from medweave.data import ImageTable
+from medweave.data.corrections import store_of
+from medweave.data.ingest import ingest
+from medweave.home import home, work_folder
+
+
+@step(enable_cache=False)
+def training_images(
+    training_run: str | None, settings: Settings, task: str
+) -> tuple[Annotated[ImageTable, "gold"], Annotated[ImageTable, "unlabeled"]]:
+    """Gold and unlabeled images; `training_run` is the id of a completed run, None before the first."""
+    if training_run is not None:
+        found = Client().get_pipeline_run(training_run).steps["ingest"].outputs
+        return found["gold"][0].load(), found["unlabeled"][0].load()
+    corrections = store_of(settings.data, task)
+    with work_folder("training_images", str(get_step_context().step_run.id)) as work:
+        tables = ingest(
+            settings.data, settings.seed, work, settings.compute.shard_rows, home() / "phantoms", corrections
+        ).tables
+    return tables["gold"], tables["unlabeled"]

@@ -1,0 +1,75 @@
+"""A batch from the command line to its verdict, its records, and the retraining that it starts."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from zenml.client import Client
+
+from medweave.config import Phantoms, Tracking
+from medweave.data.phantoms import write_phantoms
+from medweave.tracking import connect
+
+FEW = ("--set", "monitoring.min_images=8")
+
+
+@pytest.fixture(scope="module")
+def new_images(tmp_path_factory):
+    """Forty new phantoms like those of the tiny task, and the same made brighter."""
+    root = tmp_path_factory.mktemp("new")
+    write_phantoms(root / "task", Phantoms(size=64, gold=1, unlabeled=40, test=1), seed=9)
+    plain, bright = root / "task/unlabeled/images", root / "bright"
+    bright.mkdir()
+    for path in plain.iterdir():
+        image = cv2.imread(str(path)).astype(int) + 70
+        cv2.imwrite(str(bright / path.name), np.clip(image, 0, 255).astype(np.uint8))
+    return plain, bright
+
+
+def monitor(medweave, trained, images, output, *more):
+    return medweave("monitor", "--config", trained.config, "--images", images, "--output", output, *FEW, *more)
+
+
+def test_images_of_the_same_source_end_with_0_and_are_recorded(trained, medweave, new_images, tmp_path, session_home):
+    ended = monitor(medweave, trained, new_images[0], tmp_path)
+    assert ended.status == 0, ended.err
+    batch = json.loads((tmp_path / "drift.json").read_text())
+    assert batch["verdict"]["level"] in ("ok", "watch") and batch["images"] == 40
+    assert (batch["champion"], batch["labels"]) in (("models:/medweave-tiny/1", "champion"), (None, "none"))
+    assert (tmp_path / "drift.html").read_text().lstrip().startswith("<!doctype html>")
+    client = connect(Tracking())
+    experiment = client.get_experiment_by_name("medweave-tiny-monitoring")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.tags["batch"] == batch["id"] and run.data.metrics["images"] == 40
+    assert run.inputs.dataset_inputs[0].dataset.digest == batch["digest"][:36]
+    assert Client().get_pipeline_run(run.data.tags["zenml_run_id"]).pipeline.name == "monitoring"
+    assert 'medweave_batch_images{task="tiny"} 40.0' in (session_home / "monitoring/tiny/medweave.prom").read_text()
+    assert len(list((session_home / "monitoring/evidently").glob("*/snapshots/*.json"))) >= 2
+
+
+def test_a_drift_ends_with_3_and_retrains_once(trained, medweave, new_images, tmp_path):
+    ended = monitor(medweave, trained, new_images[1], tmp_path, "--set", "monitoring.retrain=true")
+    assert ended.status == 3, ended.err
+    batch = json.loads((tmp_path / "drift.json").read_text())
+    moved = {one["column"] for one in batch["verdict"]["columns"] if one["level"] == "drift"}
+    assert "image.brightness" in moved and not any(name in moved for name in ("image.side", "image.aspect"))
+    summary = json.loads((tmp_path / "retraining" / "summary.json").read_text())
+    assert summary["status"] == "completed" and summary["run_id"] != trained.summary["run_id"]
+    again = monitor(medweave, trained, new_images[1], tmp_path / "again", "--set", "monitoring.retrain=true")
+    assert again.status == 3
+    assert not (tmp_path / "again" / "retraining").exists()
+    assert "no retraining: " in again.err
+
+
+def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for images, more, told in (
+        (empty, (), "no images here"),
+        (tmp_path / "absent", (), "no such folder"),
+        (empty, ("--since", "yesterday"), "--since yesterday: is no time"),
+    ):
+        ended = monitor(medweave, trained, images, tmp_path / "out", *more)
+        assert ended.status == 2
+        assert told in ended.err.splitlines()[-1]
