@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 import steps.register
+from medweave import promotion
 from medweave.config import Tracking
 from medweave.tracking import connect, kept, trace
 from medweave.tracking.lineage_files import open_lineage
@@ -59,6 +60,32 @@ def server(tmp_path, trained):
     yield server
     if server.process.poll() is None:
         server.stop()
+
+
+def test_a_server_that_goes_away_after_the_record_gets_the_rest_later(server, trained, medweave, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    promote = promotion.promote
+
+    def server_dies_after(*arguments):
+        made = promote(*arguments)
+        server.stop()
+        return made
+
+    monkeypatch.setattr(promotion, "promote", server_dies_after)
+    ended = medweave("run", "--config", trained.config, "--output", tmp_path / "output")
+    assert ended.status == 1
+    assert "MLflow did not get all of the run: send it with 'medweave runs sync'" in ended.err.splitlines()[-1]
+    summary = json.loads((tmp_path / "output" / "summary.json").read_text())
+    assert [folder.name for folder in kept()] == [summary["run_id"]]
+
+    server.start()
+    assert medweave("runs", "sync").status == 0
+    assert kept() == []
+    client = connect(Tracking())
+    run_id = client.get_model_version("medweave-tiny", "1").run_id
+    files = {file.path for file in client.list_artifacts(run_id)}
+    assert {"report.html", "lineage", "scores", "plots", "config.yaml", "model_card.md"} <= files
+    assert client.get_run(run_id).data.metrics["system/cpu_utilization_percentage"] >= 0
 
 
 def test_a_server_that_is_gone_at_the_end_gets_the_record_later(server, trained, medweave, tmp_path, monkeypatch):
