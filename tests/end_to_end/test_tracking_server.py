@@ -42,7 +42,7 @@ class Server:
             start_new_session=True,
         )
         for line in self.process.stdout:
-            if "Application startup complete" in line:
+            if "Uvicorn running on" in line:  # what it says before, it says before it listens
                 break
         urllib.request.urlopen(f"{self.uri}/health", timeout=60).read()
 
