@@ -88,7 +88,9 @@ def test_a_server_that_goes_away_after_the_record_gets_the_rest_later(server, tr
     assert client.get_run(run_id).data.metrics["system/cpu_utilization_percentage"] >= 0
 
 
-def test_a_server_that_is_gone_at_the_end_gets_the_record_later(server, trained, medweave, tmp_path, monkeypatch):
+def test_a_server_that_is_gone_at_the_end_gets_the_record_later(
+    server, trained, task_folder, medweave, tmp_path, monkeypatch
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     write_lineage = steps.register.write_lineage
 
@@ -120,5 +122,8 @@ def test_a_server_that_is_gone_at_the_end_gets_the_record_later(server, trained,
     assert lineage.facts["labels"]["gold"]["learned"] == 8
     (label,) = trace(client, "image", lineage.column("image_id")["image_id"][0].as_py()).labels
     assert label["task"] == "tiny"
+    images = ["--images", task_folder / "test/images", "--output", tmp_path / "masks"]
+    assert medweave("predict", "--model", "models:/medweave-tiny/1", *images).status == 0
+    assert len(list((tmp_path / "masks").iterdir())) == 6
     judged = medweave("promote", "models:/medweave-tiny/1")
     assert "romoted: " in judged.err
