@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
 from medweave.progress import say
-from medweave.tracking import SystemMetrics, add_samples, connect, log_samples
+from medweave.tracking import SystemMetrics, add_samples, connect, keep_rest, kept, log_samples
 from pipelines import cluster, store
 from pipelines.waiting import wait_for
 
@@ -62,7 +62,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
             write_result(output / file, store.artifact(run, step, page))
     raise_if_failed(run)
     if _is_local():
-        _keep_samples(settings, store.artifact(run, "register", "version"), measured)
+        _keep_samples(settings, str(run.id), store.artifact(run, "register", "version"), measured)
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
     summary["seconds"] = {"total": time.monotonic() - started, "label": label_seconds(run)}
     summary["peak_rss_mb"] = peak_memory_mb()
@@ -70,6 +70,8 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     write_result(output / "summary.json", json.dumps(summary, indent=1))
     if not store.artifact(run, "promote", "promotion")["judged"]:
         raise RunError(f"{summary['model']['reason']} All else is in {output}")
+    if str(run.id) in {folder.name for folder in kept()}:
+        raise RunError(f"MLflow did not get all of the run: send it with 'medweave runs sync'. All else is in {output}")
     return summary
 
 
@@ -131,14 +133,15 @@ def _is_local() -> bool:
     return bool(Client().active_stack.orchestrator.flavor == "local")
 
 
-def _keep_samples(settings: Settings, version: Mapping[str, Any], measured: SystemMetrics) -> None:
+def _keep_samples(settings: Settings, run_id: str, version: Mapping[str, Any], measured: SystemMetrics) -> None:
     if version["kept"]:
         add_samples(Path(version["kept"]), measured.samples)
         return
     try:
         log_samples(connect(settings.tracking), version["mlflow_run_id"], measured.samples)
     except (InputError, RunError) as error:
-        say(f"warning: what the machine did was not recorded: {error}")
+        add_samples(keep_rest(run_id, version["mlflow_run_id"], settings.tracking), measured.samples)
+        say(f"warning: what the machine did did not get to MLflow: {error}; send it with 'medweave runs sync'")
 
 
 def runs_named(name: str) -> list[PipelineRunResponse]:

@@ -2,10 +2,13 @@
 
 import json
 import tempfile
+import time
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
+from mlflow.exceptions import MlflowException
 from zenml import get_step_context, step
 from zenml.client import Client
 
@@ -17,7 +20,7 @@ from medweave.progress import say
 from medweave.promotion.scores import FOLDER as SCORES
 from medweave.promotion.scores import write_scores
 from medweave.segmentation import Evaluation, Segmenter
-from medweave.tracking import Context, Registration, RunRecord, connect, keep, send
+from medweave.tracking import Context, Registration, RunRecord, connect, keep, keep_rest, send
 from medweave.tracking.lineage import FOLDER, write_lineage
 from steps.model_control_plane import name_each_other
 from steps.run_facts import checks, dataset_records, environment, lineage_facts, test_metrics
@@ -72,6 +75,8 @@ def register(
             datasets=dataset_records(settings.task, tables),
             artifacts=sorted(files.iterdir()),
             tags={**tags, **{f"code.{name}": version for name, version in facts["code"].items()}},
+            started=None if run.start_time is None else round(run.start_time.replace(tzinfo=UTC).timestamp() * 1000),
+            ended=time.time_ns() // 1_000_000,
         )
         version_tags = {
             **tags,
@@ -91,5 +96,9 @@ def register(
         say(f"warning: {error}; the run's record is kept in {kept}")
         return {"name": settings.model_name, "version": None, "mlflow_run_id": None, "kept": str(kept)}
     here = get_step_context().model
-    name_each_other(client, sent, Client().get_model_version(here.name, here.version), labels)
+    try:
+        name_each_other(client, sent, Client().get_model_version(here.name, here.version), labels)
+    except MlflowException as error:
+        keep_rest(str(run.id), sent.run_id, settings.tracking)
+        say(f"warning: {str(error).splitlines()[0]}; 'medweave runs sync' lets ZenML and MLflow name each other")
     return {"name": sent.version.name, "version": sent.version.version, "mlflow_run_id": sent.run_id, "kept": None}

@@ -22,7 +22,7 @@ from medweave.report import ReportContent, build_summary, examples, plots, rende
 from medweave.report.content import Example
 from medweave.report.synthesis import synthetic_examples
 from medweave.segmentation import Evaluation, Segmenter
-from medweave.tracking import add_file, connect, log_files
+from medweave.tracking import add_file, connect, keep_rest, log_files
 from steps.cost import label_seconds, peak_memory_mb, seconds_since_start
 
 PACKAGES = ("medweave", "torch", "zenml", "mlflow", "segmentation-models-pytorch")
@@ -129,15 +129,14 @@ def report(
     )
     page = render_report(content)
     drawn = {f"plots/{name}": svg for name, svg in plots(content).items()}
-    _keep_files(settings, version, {"report.html": page, **drawn})
+    _keep_files(settings, str(run.id), version, {"report.html": page, **drawn})
     return summary, HTMLString(page)
 
 
-def _keep_files(settings: Settings, version: Mapping[str, Any], files: Mapping[str, str]) -> None:
+def _keep_files(settings: Settings, run_id: str, version: Mapping[str, Any], files: Mapping[str, str]) -> None:
     """Put files among those of the MLflow run, or of the record that is kept for it."""
     if version["kept"]:
-        for name, text in files.items():
-            add_file(Path(version["kept"]), name, text)
+        _add_files(Path(version["kept"]), files)
         return
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
@@ -147,4 +146,10 @@ def _keep_files(settings: Settings, version: Mapping[str, Any], files: Mapping[s
         try:
             log_files(connect(settings.tracking), version["mlflow_run_id"], Path(folder))
         except (InputError, RunError) as error:
-            say(f"warning: {', '.join(files)} did not get to MLflow: {error}")
+            _add_files(keep_rest(run_id, version["mlflow_run_id"], settings.tracking), files)
+            say(f"warning: {', '.join(files)} did not get to MLflow: {error}; send them with 'medweave runs sync'")
+
+
+def _add_files(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        add_file(folder, name, text)

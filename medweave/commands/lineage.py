@@ -15,7 +15,7 @@ from medweave.errors import InputError, RunError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from medweave.tracking import Kind
+    from medweave.tracking import Kind, RegisteredVersion
     from medweave.tracking.lineage_tree import Node
 
 KINDS = ("image", "label", "labeler")
@@ -81,14 +81,20 @@ def _diff(client: MlflowClient, references: list[str]) -> tuple[dict[str, Any], 
     return found, diff_tree(" → ".join(references), found)
 
 
-def _resolve(client: MlflowClient, reference: str) -> tuple[str, Any]:
-    """The MLflow run that made what a reference names, and the registered version if it names one."""
-    from medweave.tracking import find_version, run_of
+def _resolve(client: MlflowClient, reference: str) -> tuple[str, RegisteredVersion | None]:
+    """The MLflow run that made what a reference names, and the registered version, if it made one."""
+    from medweave.tracking import find_version, run_of, version_of_run
 
     if reference.startswith("run:"):
         from pipelines.store import find_run
 
-        return run_of(client, str(find_run(reference).id)), None
+        zenml_run_id = str(find_run(reference).id)
+        run_id = run_of(client, zenml_run_id)
+        try:
+            made = version_of_run(client, zenml_run_id)
+        except InputError:  # deleted since
+            return run_id, None
+        return run_id, made if made.run_id == run_id else None
     if not reference.startswith("models:/"):
         raise InputError(f"{reference}: not known; {USAGE}")
     version = find_version(client, reference)

@@ -76,10 +76,14 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Answer requests with MLflow's server; when the alias moves, with the version that it names then."""
+    import signal
+    import sys
+
     from medweave.config import Tracking
     from medweave.tracking import connect
     from medweave.tracking.serving import serve as run_server
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # leaves through `serve`, which ends MLflow's server
     address = f"http://{host}:{port}/invocations"
     run_server(connect(Tracking()), model, host, port, lambda served: progress.say(f"{served.model_uri} at {address}"))
 

@@ -71,5 +71,5 @@ def _under(prefix: str, tags: Mapping[str, str]) -> dict[str, str]:
 
 def _cell(value: object) -> str:
     """Text that stays in its cell of a table and means nothing in Markdown."""
-    marks = "\\`*_[]<>|#"
+    marks = "\\`*_[]<|#"
     return "".join(f"\\{mark}" if mark in marks else mark for mark in str(value)).replace("\n", " ")

@@ -7,7 +7,7 @@ from medweave.tracking.lineage_files import open_lineage
 from medweave.tracking.lineage_model import describe, metrics_of, run_of, version_of_run
 from medweave.tracking.lineage_trace import Kind, Trace, trace
 from medweave.tracking.logged_models import logged_segmenter
-from medweave.tracking.outbox import Registration, Sent, add_file, add_samples, destination, keep, kept, send
+from medweave.tracking.outbox import Registration, Sent, add_file, add_samples, destination, keep, keep_rest, kept, send
 from medweave.tracking.promotion import Evidence, Interval, Part, PromotionDecision, decide_promotion
 from medweave.tracking.registry import (
     RegisteredVersion,
@@ -51,6 +51,7 @@ __all__ = [
     "find_version",
     "get_version",
     "keep",
+    "keep_rest",
     "kept",
     "log_files",
     "log_run",

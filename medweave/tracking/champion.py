@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from medweave.errors import InputError
 from medweave.tracking.lock import promotion_lock
 from medweave.tracking.promotion import PromotionDecision
-from medweave.tracking.registry import aliases_of, champion, get_version, set_alias
+from medweave.tracking.registry import aliases_of, champion, find_version, get_version, set_alias
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,10 +67,10 @@ def rollback(client: MlflowClient, name: str, reason: str) -> RolledBack:
 
     Both versions get tags `rollback.*`. Raises InputError when there is no champion or nothing to go back to.
     """
+    find_version(client, f"models:/{name}@champion")  # says what there is instead
     with promotion_lock(client, name):
         current = champion(client, name)
         if current is None:
-            get_version(client, name, "champion")  # says what there is instead
             raise InputError(f"{name}: has no champion; promote a version first")
         target = aliases_of(client, name).get("previous")
         if target is None:

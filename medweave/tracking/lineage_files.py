@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -149,7 +150,6 @@ def exists(uri: str) -> bool:
 
 def _folder(client: MlflowClient, run_id: str) -> str:
     """Where the run's `lineage` is; what only a server can reach is copied into home once, as it never changes."""
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
     from mlflow.utils.file_utils import local_file_uri_to_path
 
@@ -163,16 +163,16 @@ def _folder(client: MlflowClient, run_id: str) -> str:
     if scheme not in ("mlflow-artifacts", "http", "https"):
         return f"{uri.rstrip('/')}/{FOLDER}"
     copy = home() / FOLDER / run_id
+    copy.mkdir(parents=True, exist_ok=True)
     for name in (FACTS, LABELS):
-        if (copy / FOLDER / name).exists():
+        if (copy / name).exists():
             continue
         try:
-            download_artifacts(
-                run_id=run_id, artifact_path=f"{FOLDER}/{name}", dst_path=str(copy), tracking_uri=client.tracking_uri
-            )
+            with tempfile.TemporaryDirectory(dir=copy) as aside:
+                Path(client.download_artifacts(run_id, f"{FOLDER}/{name}", aside)).replace(copy / name)
         except (MlflowException, OSError):
             raise InputError(f"{uri}/{FOLDER}/{name}: is missing; restore it from a backup of MLflow's files") from None
-    return str(copy / FOLDER)
+    return str(copy)
 
 
 def _any_of(table: pa.Table, columns: Sequence[str], test: Callable[[Any], Any]) -> Any:

@@ -32,9 +32,9 @@ def version_of_run(client: MlflowClient, zenml_run_id: str) -> RegisteredVersion
 def describe(client: MlflowClient, reference: str, run_id: str, version: RegisteredVersion | None) -> dict[str, Any]:
     """What made a model, JSON-serialisable.
 
-    `reference`, `mlflow_run_id`, `model`, `version`, `aliases` and `tags` of the registry (None and empty for a run's
-    model that is not looked up there), `metrics`, `facts` (None when lost), `makings` (see `Lineage.makings`),
-    `labels_uri`, and `missing`, a line for everything that is gone.
+    `reference`, `mlflow_run_id`, `model`, `version`, `aliases` and `tags` of the registry (None and empty for a run
+    that made no version), `metrics`, `facts` (None when lost), `makings` (see `Lineage.makings`), `labels_uri`, and
+    `missing`, a line for everything that is gone.
     """
     missing: list[str] = []
     facts, makings, labels_uri = None, [], None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medweave.tracking.lineage_trace import Trace
+from medweave.tracking.runs import flatten
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -20,6 +22,11 @@ MAKING = (
     ("weights", "weights"), ("fitted", "fitted to gold"), ("coarse", "prompted by coarse model"),
     ("generator", "images by"), ("person", "by"), ("date", "on"),
 )  # fmt: skip
+DIGESTS = ("weights", "fitted", "coarse", "generator")
+TOLD = (
+    "labeler", "labeler_digest", "fitted_digest", "coarse", "generator", "by", "when", "correction", "replaces",
+)  # fmt: skip
+"""What of a label's making the tree says in words."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,10 @@ class Node:
 
 def model_tree(described: Mapping[str, Any]) -> Node:
     """The tree of what `describe` found."""
-    aliases = ", ".join(described["aliases"])
-    root = Node(described["reference"] + (f" ({aliases})" if aliases else ""))
+    uri = f"models:/{described['model']}/{described['version']}"
+    names = [uri] if described["model"] and uri != described["reference"] else []
+    names += described["aliases"]
+    root = Node(described["reference"] + (f" ({', '.join(names)})" if names else ""))
     facts = described["facts"]
     if facts:
         code = facts["code"]
@@ -46,7 +55,7 @@ def model_tree(described: Mapping[str, Any]) -> Node:
         root.below.append(Node("data", [Node(text) for text in datasets]))
         models = [Node(f"{name}: {short(digest)}") for name, digest in facts["models"].items()]
         root.below.append(Node("models", models))
-    root.below.append(Node("measured", [Node(f"{k}: {v:.4f}") for k, v in sorted(described["metrics"].items())]))
+    root.below.append(Node("measured", _metrics(described["metrics"])))
     gate = {key: value for key, value in described["tags"].items() if key in ("promotion.decision", "promotion.reason")}
     root.below.extend([Node(f"{key.partition('.')[2]}: {value}") for key, value in gate.items()])
     root.below.extend([Node(f"missing: {text}") for text in described["missing"]])
@@ -138,9 +147,8 @@ def _decisions(decisions: Mapping[str, int]) -> str:
 
 
 def _way(making: Mapping[str, Any]) -> str:
-    digests = ("weights", "fitted", "coarse")
     parts = [
-        f"{words} {short(making[name]) if name in digests else making[name]}" for name, words in MAKING if making[name]
+        f"{words} {short(making[name]) if name in DIGESTS else making[name]}" for name, words in MAKING if making[name]
     ]
     maker = making["labeler"] or ("the mask that its image was made for" if making["generator"] else "unknown maker")
     return ", ".join([maker, *parts])
@@ -159,7 +167,26 @@ def _label_node(label: Mapping[str, Any]) -> Node:
     node = Node(f"{head}, weight {label['weight']:.3g}", [Node(_way(label))])
     if label["replaces"]:
         node.below.append(Node(f"correction {label['correction']} of label {label['replaces']}"))
+    if label["predicted_dice"] is not None:
+        node.below.append(Node(f"predicted Dice {_number(label['predicted_dice'], label['low'], label['high'], 2)}"))
+    made_by = {key: value for key, value in json.loads(label["made_by"]).items() if key not in TOLD}
+    node.below.extend([Node(f"{key}: {value}") for key, value in flatten(made_by).items()])
     return node
+
+
+def _metrics(metrics: Mapping[str, float]) -> list[Node]:
+    """A line a metric, with the ends of its interval."""
+    ends = {name + end for name in metrics for end in ("_low", "_high")}
+    return [
+        Node(f"{name}: {_number(value, metrics.get(f'{name}_low'), metrics.get(f'{name}_high'), 4)}")
+        for name, value in sorted(metrics.items())
+        if name not in ends
+    ]
+
+
+def _number(value: float, low: float | None, high: float | None, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text if low is None or high is None else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _pairs(changed: Mapping[str, Sequence[Any]]) -> list[Node]:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 WAIT_S = 30.0
 STALE_S = 300.0
 POLL_S = 0.1
+SUFFIX = ".promotion-lock"
 
 
 @contextmanager
 def promotion_lock(client: MlflowClient, name: str, wait_s: float = WAIT_S) -> Iterator[None]:
     """Hold the lock of a registered model. Raises RunError, saying who holds it, after `wait_s` seconds."""
-    lock, token = f"{name}.promotion-lock", uuid.uuid4().hex
+    lock, token = f"{name}{SUFFIX}", uuid.uuid4().hex
     deadline = time.monotonic() + wait_s
     while not _create(client, lock, token):
         held = _tags(client, lock)

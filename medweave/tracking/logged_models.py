@@ -62,13 +62,16 @@ def logged_segmenter(client: MlflowClient, run_id: str, name: str) -> Path:
 
 
 def segmenter_in(folder: Path, what: str) -> Path:
-    """The segmenter's folder in that of a logged model. Raises InputError for a model of another kind."""
+    """The segmenter's folder in that of a logged model. Raises InputError when there is none, or not any more."""
     from mlflow.models import Model
 
     artifacts = Model.load(str(folder)).flavors.get("python_function", {}).get("artifacts") or {}
     if "segmenter" not in artifacts:
         raise InputError(f"{what}: was not registered by medweave; choose another model")
-    return folder / str(artifacts["segmenter"]["path"])
+    segmenter = folder / str(artifacts["segmenter"]["path"])
+    if not (segmenter / "card.json").is_file():
+        raise InputError(f"{segmenter}: the model's files are missing; choose another version")
+    return segmenter
 
 
 def local_copy(client: MlflowClient, uri: str) -> Path:

@@ -14,21 +14,24 @@ from medweave import config
 from medweave.errors import InputError, RunError
 from medweave.home import home
 from medweave.tracking.logged_models import log_model
-from medweave.tracking.registry import RegisteredVersion, register_model, registered_before
+from medweave.tracking.registry import RegisteredVersion, find_version, register_model, registered_before
 from medweave.tracking.runs import DatasetRecord, RunRecord, log_run
-from medweave.tracking.store import experiment
+from medweave.tracking.store import experiment, stated_uri
 from medweave.tracking.system_metrics import Sample, log_samples
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 RECORD = "record.json"
+REST = "rest.json"
 FILES = "files"
 MODELS = "models"
 SAMPLES = "samples.json"
 FINAL = "final"
 KEY = "zenml_run_id"
 """The tag that tells which pipeline run something is of."""
+VERSION = "medweave.version"
+"""The tag that names the version of a run's final model."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,20 @@ def keep(run_id: str, run: RunRecord, registration: Registration, models: Mappin
                 shutil.copy2(path, aside / FILES)
         for role, segmenter in models.items():
             shutil.copytree(segmenter, aside / MODELS / role)
-        record = {"run": asdict(replace(run, artifacts=())), "registration": asdict(registration)}
-        (aside / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        uri = stated_uri(config.Tracking.model_validate(run.settings.get("tracking", {})))
+        record = {"uri": uri, "run": asdict(replace(run, artifacts=())), "registration": asdict(registration)}
+        _write(aside / RECORD, record)
         if folder.exists():
             shutil.rmtree(folder)
         aside.rename(folder)
+    return folder
+
+
+def keep_rest(run_id: str, mlflow_run_id: str, tracking: config.Tracking) -> Path:
+    """The folder in home for what MLflow did not get any more of a pipeline run whose record it has."""
+    folder = home() / "outbox" / run_id
+    (folder / FILES).mkdir(parents=True, exist_ok=True)
+    _write(folder / REST, {"uri": stated_uri(tracking), "mlflow_run_id": mlflow_run_id})
     return folder
 
 
@@ -91,70 +103,108 @@ def add_samples(folder: Path, samples: Sequence[Sample]) -> None:
 
 
 def kept() -> list[Path]:
-    """The records that were not sent, oldest first."""
-    return sorted(
-        (path.parent for path in (home() / "outbox").glob(f"*/{RECORD}")), key=lambda path: path.stat().st_mtime
-    )
+    """The records, and the rests of records, that were not sent, oldest first."""
+    found = [path.parent for name in (RECORD, REST) for path in (home() / "outbox").glob(f"*/{name}")]
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def destination(folder: Path) -> config.Tracking:
-    """The settings of the MLflow that a kept record is for."""
-    run, _ = _read(folder)
-    return config.Tracking.model_validate(run.settings.get("tracking", {}))
+    """The MLflow that a kept record is for, as its run knew it."""
+    return config.Tracking(uri=_load(folder, REST if (folder / REST).exists() else RECORD)["uri"])
 
 
 def send(client: MlflowClient, folder: Path) -> Sent:
     """Record the run, its files and its models in MLflow, register the final one, and forget the kept record.
 
     What an attempt that broke off left in MLflow is deleted first, so that nothing is there twice. A final model that
-    is registered already keeps its version, and its run's models. Raises RunError when MLflow does not take it.
+    is registered already keeps its version, and its run's models. Of a rest, what MLflow lacks is added to the run.
+    Raises RunError when MLflow does not take it.
     """
     from mlflow.exceptions import MlflowException
 
-    run, registration = _read(folder)
-    before = (registration.name, registration.model_digest, registration.evaluation_digest)
     try:
-        made = registered_before(client, *before)
-        if made is not None and made.run_id and made.tags.get(KEY) == run.tags[KEY]:
-            shutil.rmtree(folder)
-            return Sent(made.run_id, made)
-        _delete_unfinished(client, run)
-        run_id = log_run(client, run)
-        if made is None:
-            for path in sorted((folder / MODELS).iterdir()):
-                if path.name != FINAL:
-                    log_model(client, run_id, path.name, path, {"role": path.name})
-        version = register_model(
-            client,
-            run_id,
-            registration.name,
-            folder / MODELS / FINAL,
-            model_digest=registration.model_digest,
-            evaluation_digest=registration.evaluation_digest,
-            tags=registration.tags,
-            description=registration.description,
-        )
-        client.set_tag(run_id, "medweave.version", version.model_uri)
-        if (folder / SAMPLES).exists():
-            log_samples(client, run_id, [Sample(**one) for one in json.loads((folder / SAMPLES).read_text())])
+        return (_send_rest if (folder / REST).exists() else _send_record)(client, folder)
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(
             f"MLflow did not take the record ({reason}); it is kept: send it with 'medweave runs sync'"
         ) from None
+
+
+def _send_record(client: MlflowClient, folder: Path) -> Sent:
+    run, registration = _read(folder)
+    before = (registration.name, registration.model_digest, registration.evaluation_digest)
+    made = registered_before(client, *before)
+    if made is not None and made.run_id and made.tags.get(KEY) == run.tags[KEY]:
+        client.set_tag(made.run_id, VERSION, made.model_uri)
+        _add(client, made.run_id, folder)
+        return Sent(made.run_id, made)
+    _delete_unfinished(client, run)
+    run_id = log_run(client, run)
+    if made is None:
+        for path in sorted((folder / MODELS).iterdir()):
+            if path.name != FINAL:
+                log_model(client, run_id, path.name, path, {"role": path.name})
+    version = register_model(
+        client,
+        run_id,
+        registration.name,
+        folder / MODELS / FINAL,
+        model_digest=registration.model_digest,
+        evaluation_digest=registration.evaluation_digest,
+        tags=registration.tags,
+        description=registration.description,
+    )
+    client.set_tag(run_id, VERSION, version.model_uri)
+    _send_samples(client, run_id, folder)
     shutil.rmtree(folder)
     return Sent(run_id, version)
 
 
+def _send_rest(client: MlflowClient, folder: Path) -> Sent:
+    run_id = str(_load(folder, REST)["mlflow_run_id"])
+    version = find_version(client, client.get_run(run_id).data.tags[VERSION])
+    _add(client, run_id, folder)
+    return Sent(run_id, version)
+
+
+def _add(client: MlflowClient, run_id: str, folder: Path) -> None:
+    """Add files and samples to a run that MLflow has, and forget them."""
+    client.log_artifacts(run_id, str(folder / FILES))
+    _send_samples(client, run_id, folder)
+    shutil.rmtree(folder)
+
+
+def _send_samples(client: MlflowClient, run_id: str, folder: Path) -> None:
+    if (folder / SAMPLES).exists():
+        log_samples(client, run_id, [Sample(**one) for one in json.loads((folder / SAMPLES).read_text())])
+
+
 def _read(folder: Path) -> tuple[RunRecord, Registration]:
+    record = _load(folder, RECORD)
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         run = record["run"]
         run["datasets"] = [DatasetRecord(**dataset) for dataset in run["datasets"]]
         run["artifacts"] = sorted((folder / FILES).iterdir())
         return RunRecord(**run), Registration(**record["registration"])
+    except (OSError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: is no record of a run ({error}); delete it") from None
+
+
+def _load(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
+        return {"uri": record["uri"], **record}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: is no record of a run ({error}); delete it") from None
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    """Write JSON that the owner alone may read, as a URI may hold a password."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.touch(mode=0o600)
+    aside.write_text(json.dumps(record), encoding="utf-8")
+    aside.replace(path)
 
 
 def _delete_unfinished(client: MlflowClient, run: RunRecord) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medweave.errors import InputError
+from medweave.tracking.lock import SUFFIX
 from medweave.tracking.logged_models import local_copy, log_model, segmenter_in
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def get_version(client: MlflowClient, name: str, which: int | str) -> Registered
         return found
     versions = client.search_model_versions(f"name='{name}'")
     if not versions:
-        names = sorted(model.name for model in client.search_registered_models())
+        models = client.search_registered_models()
+        names = sorted(model.name for model in models if not model.name.endswith(SUFFIX))
         raise InputError(f"{name}: no such registered model; there are: {', '.join(names) or 'none yet'}")
     there = [str(number) for number in sorted(int(version.version) for version in versions)]
     there += [f"@{alias}" for alias in sorted(client.get_registered_model(name).aliases)]

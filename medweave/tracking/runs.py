@@ -47,7 +47,8 @@ class DatasetRecord:
 class RunRecord:
     """All that MLflow keeps of a run.
 
-    `settings` may be nested; `curves` maps a name to (step, value) pairs; `artifacts` are local files and folders.
+    `settings` may be nested; `curves` maps a name to (step, value) pairs; `artifacts` are local files and folders;
+    `started` and `ended` are ms since 1970 (None: now).
     """
 
     task: str
@@ -58,17 +59,20 @@ class RunRecord:
     datasets: Sequence[DatasetRecord] = ()
     artifacts: Sequence[Path] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    started: int | None = None
+    ended: int | None = None
 
 
 def log_run(client: MlflowClient, run: RunRecord) -> str:
     """Log a run to the task's experiment and return its MLflow id; the run is FAILED if logging breaks off."""
-    run_id = str(client.create_run(experiment(client, run.task), run_name=run.name).info.run_id)
+    made = client.create_run(experiment(client, run.task), start_time=run.started, run_name=run.name)
+    run_id = str(made.info.run_id)
     status = "FAILED"
     try:
         _log(client, run_id, run)
         status = "FINISHED"
     finally:
-        client.set_terminated(run_id, status)
+        client.set_terminated(run_id, status, end_time=run.ended)
     return run_id
 
 
@@ -96,7 +100,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def _log(client: MlflowClient, run_id: str, run: RunRecord) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
-    now = time.time_ns() // 1_000_000
+    now = run.ended or time.time_ns() // 1_000_000
     metrics = [Metric(name, value, now, 0) for name, value in run.metrics.items()]
     metrics += [Metric(name, value, now, step) for name, curve in run.curves.items() for step, value in curve]
     params = [Param(key, value[:LONGEST_PARAM]) for key, value in flatten(run.settings).items()]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medweave.errors import InputError, RunError
+from medweave.progress import say
 from medweave.tracking.registry import RegisteredVersion, find_version, resolve_model
 
 if TYPE_CHECKING:
@@ -32,32 +33,43 @@ def serve(
     """Serve what `models:/<name>@<alias>` names on `host`:`port` until `ended` is set (or Ctrl-C).
 
     The alias is looked at every five seconds; `told` hears of each version that is served. While MLflow is out of
-    reach, or the alias names nothing, the version goes on being served. Raises RunError when the server ends by itself.
+    reach, or the alias names nothing or a version without files, the version goes on being served. Raises RunError when
+    the server ends by itself.
     """
     from mlflow.exceptions import MlflowException
 
     ended = ended or threading.Event()
     served = find_version(client, reference)
-    server = _start(client, served, host, port)
+    server = _start(_folder(client, served), host, port)
     told(served)
+    warned = ""
     try:
         while not ended.wait(POLL_S):
             if server.poll() is not None:
                 raise RunError(f"{served.model_uri}: the server ended with status {server.returncode}; see its output")
             try:
                 now = find_version(client, reference)
-            except (MlflowException, InputError):
+                folder = None if now.version == served.version else _folder(client, now)
+            except (MlflowException, InputError) as error:
+                reason = str(error).splitlines()[0]
+                if reason != warned:
+                    say(f"warning: {reason}; {served.model_uri} goes on being served")
+                warned = reason
                 continue
-            if now.version != served.version:
+            if folder is not None:
                 _stop(server)
-                served, server = now, _start(client, now, host, port)
+                served, server = now, _start(folder, host, port)
                 told(served)
     finally:
         _stop(server)
 
 
-def _start(client: MlflowClient, version: RegisteredVersion, host: str, port: int) -> subprocess.Popen[bytes]:
-    folder: Path = resolve_model(client, version.model_uri).parents[1]
+def _folder(client: MlflowClient, version: RegisteredVersion) -> Path:
+    """Local folder of the version's MLflow model, in which its segmenter is."""
+    return resolve_model(client, version.model_uri).parents[1]
+
+
+def _start(folder: Path, host: str, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "local"]
     return subprocess.Popen([*command, "--host", host, "--port", str(port)], start_new_session=True)  # noqa: S603
 

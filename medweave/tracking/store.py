@@ -25,9 +25,14 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # of a server tha
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
+def stated_uri(settings: Tracking) -> str | None:
+    """The configured MLflow URI, else $MLFLOW_TRACKING_URI; None: neither names one."""
+    return settings.uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
 def tracking_uri(settings: Tracking) -> str:
-    """The configured MLflow URI, else $MLFLOW_TRACKING_URI, else the embedded SQLite store."""
-    return settings.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    """What `stated_uri` says, else the embedded SQLite store."""
+    return stated_uri(settings) or f"sqlite:///{home() / 'mlflow.db'}"
 
 
 def artifact_root(uri: str) -> str | None:

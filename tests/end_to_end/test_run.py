@@ -104,7 +104,8 @@ def test_lineage_of_the_run_is_that_of_its_labels(trained, medweave):
     weak = trained.summary["labels"]["weak"]
     assert (labels["weak"]["made"], labels["weak"]["learned"]) == (weak["made"], weak["accepted"])
     assert found["facts"]["zenml_run_id"] == trained.summary["run_id"]
-    assert json.loads(medweave("lineage", f"run:{trained.summary['run_id']}", "--json").out)["makings"]
+    of_run = json.loads(medweave("lineage", f"run:{trained.summary['run_id']}", "--json").out)
+    assert of_run == {**found, "reference": f"run:{trained.summary['run_id']}"}
     label = artifact(Client().get_pipeline_run(trained.summary["run_id"]), "check_labels", "weak").shard(0)[0]
     traced = json.loads(medweave("lineage", f"label:{label.label_id}", "--json").out)
     assert 1 in [use["version"] for use in traced["uses"]]

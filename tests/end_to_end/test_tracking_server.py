@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 import steps.register
+from medweave import promotion
 from medweave.config import Tracking
 from medweave.tracking import connect, kept, trace
 from medweave.tracking.lineage_files import open_lineage
@@ -41,7 +42,7 @@ class Server:
             start_new_session=True,
         )
         for line in self.process.stdout:
-            if "Application startup complete" in line:
+            if "Uvicorn running on" in line:  # what it says before, it says before it listens
                 break
         urllib.request.urlopen(f"{self.uri}/health", timeout=60).read()
 
@@ -61,7 +62,35 @@ def server(tmp_path, trained):
         server.stop()
 
 
-def test_a_server_that_is_gone_at_the_end_gets_the_record_later(server, trained, medweave, tmp_path, monkeypatch):
+def test_a_server_that_goes_away_after_the_record_gets_the_rest_later(server, trained, medweave, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    promote = promotion.promote
+
+    def server_dies_after(*arguments):
+        made = promote(*arguments)
+        server.stop()
+        return made
+
+    monkeypatch.setattr(promotion, "promote", server_dies_after)
+    ended = medweave("run", "--config", trained.config, "--output", tmp_path / "output")
+    assert ended.status == 1
+    assert "MLflow did not get all of the run: send it with 'medweave runs sync'" in ended.err.splitlines()[-1]
+    summary = json.loads((tmp_path / "output" / "summary.json").read_text())
+    assert [folder.name for folder in kept()] == [summary["run_id"]]
+
+    server.start()
+    assert medweave("runs", "sync").status == 0
+    assert kept() == []
+    client = connect(Tracking())
+    run_id = client.get_model_version("medweave-tiny", "1").run_id
+    files = {file.path for file in client.list_artifacts(run_id)}
+    assert {"report.html", "lineage", "scores", "plots", "config.yaml", "model_card.md"} <= files
+    assert client.get_run(run_id).data.metrics["system/cpu_utilization_percentage"] >= 0
+
+
+def test_a_server_that_is_gone_at_the_end_gets_the_record_later(
+    server, trained, task_folder, medweave, tmp_path, monkeypatch
+):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     write_lineage = steps.register.write_lineage
 
@@ -93,5 +122,8 @@ def test_a_server_that_is_gone_at_the_end_gets_the_record_later(server, trained,
     assert lineage.facts["labels"]["gold"]["learned"] == 8
     (label,) = trace(client, "image", lineage.column("image_id")["image_id"][0].as_py()).labels
     assert label["task"] == "tiny"
+    images = ["--images", task_folder / "test/images", "--output", tmp_path / "masks"]
+    assert medweave("predict", "--model", "models:/medweave-tiny/1", *images).status == 0
+    assert len(list((tmp_path / "masks").iterdir())) == 6
     judged = medweave("promote", "models:/medweave-tiny/1")
     assert "romoted: " in judged.err

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from medweave import promotion
-from medweave.config import Compute, Data, Promotion, Settings
+from medweave.config import Compute, Data, Promotion, Segmentation, Settings
 from medweave.data import ImageRow, MaskRef, write_table
 from medweave.data.subgroups import subgroups
 from medweave.errors import InputError
+from medweave.promotion.card import render_card
 from medweave.promotion.scores import FOLDER, scores_of, write_scores
 from medweave.segmentation import Evaluation, ImageScore, Segmenter, evaluate_segmenter
 from medweave.segmentation.folder import predict_folder
@@ -136,6 +137,34 @@ def test_a_model_card_is_kept_for_each_version(client, register, test_set):
     assert "<h1>medweave-demo version 1</h1>" in (folder / "model_card.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("segmentation", "line"),
+    [
+        (Segmentation(image_size=96), "| network | Compact, 96 pixels |"),
+        (Segmentation(architecture="Unet", encoder="resnet34"), "| network | Unet, resnet34, 160 pixels |"),
+    ],
+)
+def test_the_card_names_an_encoder_where_there_is_one(segmentation, line):
+    facts = {
+        "task": "demo", "config": {"data": {"classes": ["lesion"]}, "segmentation": segmentation.model_dump()},
+        "code": {"medweave": "0", "digest": "d"}, "config_digest": "c", "models": {"final": "m"}, "labels": {},
+    }  # fmt: skip
+    card = render_card({"model": NAME, "version": 1, "facts": facts, "tags": {}, "missing": []})
+    assert line in card.splitlines()
+
+
+def test_odd_text_in_a_reason_is_shown_as_it_is(client, register, test_set):
+    from markdown_it import MarkdownIt
+
+    odd = "<b>bold</b> | _a_ & > `b` \\ [c](d) #"
+    version = register([0.5] * IMAGES)
+    challenge(client, version, test_set, forced=odd)
+    card = client.get_model_version(NAME, "1").description
+    assert "\\>" not in card  # MLflow's page would show the backslash
+    (line,) = [token for token in MarkdownIt("commonmark").parse(card) if odd[:3] in token.content]
+    assert "".join(child.content for child in line.children).startswith(f"Promoted by force ({odd})")
+
+
 def test_parts_are_thirds_and_columns(test_set, tmp_path):
     (tmp_path / "groups.csv").write_text("image_id,group_id,site\n" + "i0,p0,A\ni1,p1,B\ni2,p2,\nother,p3,C\n")
     data = Data(root=str(tmp_path))
@@ -153,7 +182,6 @@ def networks(tmp_path):
     """Two small networks with random weights, and their folders."""
     import torch
 
-    from medweave.config import Segmentation
     from medweave.segmentation.networks import architecture_of, build_network
     from medweave.segmentation.segmenter import Card
 

@@ -27,7 +27,7 @@ from medweave.tracking.lineage_tree import diff_tree, draw, model_tree, page, tr
 
 NAME = "medweave-demo"
 COMPACT = {"labeler": "compact", "labeler_digest": "aa11", "coarse": "cc33", "prompts": [{"box": [1, 2, 3, 4]}]}
-GENERATOR = {"generator": "gg55", "seed": 7, "condition": {"size": "large"}}
+GENERATOR = {"generator": "gg55" * 16, "seed": 7, "condition": {"size": "large"}}
 
 
 def row(image_id, source="none", made_by=None, mask=b"mask", **more):
@@ -49,6 +49,7 @@ CORRECTED = row(
 )  # fmt: skip
 W1_AGAIN = row("w1", "weak", {**COMPACT, "fitted_digest": "ff77"}, b"other mask", decision="accept", weight=0.5)
 S1 = row("s1", "synthetic", {**COMPACT, **GENERATOR}, decision="accept", weight=0.25)
+ENDS = {"low": -0.05, "high": 0.05}
 RUNS = {
     "first": {"gold": [G1, G2], "weak": [W1, W2, W3], "synthetic": []},
     "second": {"gold": [G1, CORRECTED], "weak": [W1_AGAIN, W3], "synthetic": [S1]},
@@ -75,6 +76,7 @@ def versions(client, segmenter, tmp_path):
         folder = tmp_path / run / FOLDER
         write_lineage(folder, made.values(), facts)
         metrics = {"test/final/dice": 0.5 + number / 10, "final 1/1 loss": 0.1}
+        metrics |= {f"test/final/dice_{end}": metrics["test/final/dice"] + way for end, way in ENDS.items()}
         run_id = log_run(
             client,
             RunRecord("demo", artifacts=[folder], metrics=metrics, tags={"zenml_run_id": run}),
@@ -111,12 +113,14 @@ def test_a_version_is_described_by_how_its_labels_were_made(client, versions):
     assert counted == {
         ("gold", None, None, None): 1,
         ("gold", None, "Dr. Who", None): 1,
-        ("synthetic", "accept", None, "gg55"): 1,
+        ("synthetic", "accept", None, GENERATOR["generator"]): 1,
         ("weak", "accept", None, None): 1,
     }
     assert (first["aliases"], second["aliases"]) == (["previous"], ["champion"])
     assert first["missing"] == second["missing"] == []
-    assert second["metrics"] == {"test/final/dice": 0.7}
+    assert second["metrics"] == pytest.approx(
+        {"test/final/dice": 0.7, "test/final/dice_low": 0.65, "test/final/dice_high": 0.75}
+    )
     assert run_of(client, "second") == versions[1].run_id
     json.dumps(second)
 
@@ -124,7 +128,9 @@ def test_a_version_is_described_by_how_its_labels_were_made(client, versions):
 def test_a_label_has_its_whole_making(client, versions):
     (label,) = trace(client, "label", S1.label_id).labels
     assert (label["labeler"], label["weights"], label["coarse"]) == ("compact", "aa11", "cc33")
-    assert (label["generator"], label["seed"], json.loads(label["condition"])) == ("gg55", "7", {"size": "large"})
+    assert (label["generator"], label["seed"], json.loads(label["condition"])) == (
+        GENERATOR["generator"], "7", {"size": "large"},
+    )  # fmt: skip
     assert json.loads(label["made_by"])["prompts"] == [{"box": [1, 2, 3, 4]}]
     (label,) = trace(client, "label", CORRECTED.label_id).labels
     assert (label["person"], label["date"]) == ("Dr. Who", "2026-05-01T10:00:00+00:00")
@@ -170,9 +176,8 @@ def test_two_models_differ_as_worked_out_by_hand(client, versions):
     assert set(found["data"]) == {"gold", "weak", "synthetic"}
     assert found["code"] == {"digest": ["d1", "d2"]}
     assert found["config"] == {"seed": ["1", "2"]}
-    assert found["metrics"] == {
-        "test/final/dice": {"before": 0.6, "after": 0.7, "difference": pytest.approx(0.1)},
-    }
+    assert set(found["metrics"]) == {"test/final/dice", "test/final/dice_low", "test/final/dice_high"}
+    assert found["metrics"]["test/final/dice"] == {"before": 0.6, "after": 0.7, "difference": pytest.approx(0.1)}
 
 
 def test_a_label_of_another_weight_is_told(client, versions, tmp_path):
@@ -196,13 +201,20 @@ def test_trees_tell_it_and_take_odd_text_as_it_is(client, versions):
     described = describe(client, versions[1].model_uri, versions[1].run_id, versions[1])
     described["reference"] = "models:/[red]<b>&x"
     text = shown(model_tree(described))
-    assert "models:/[red]<b>&x (champion)" in text
+    assert f"models:/[red]<b>&x (models:/{NAME}/2, champion)" in text
     assert "2 of 2 gold labels, weight 2" in text
     assert "expert, by Dr. Who, on 2026-05-01T10:00:00+00:00: 1" in text
-    assert "compact, weights aa11, prompted by coarse model cc33, images by gg55: 1 accepted" in text
+    assert "compact, weights aa11, prompted by coarse model cc33, images by gg55gg55gg55: 1 accepted" in text
     drawn = page(model_tree(described))
     assert "models:/[red]&lt;b&gt;&amp;x" in drawn
     assert "<b>" not in drawn
+    assert "test/final/dice: 0.7000 [0.6500, 0.7500]" in text
+    assert "_low" not in text
+    traced = shown(trace_tree(trace(client, "label", S1.label_id)))
+    assert "seed: 7" in traced and "condition.size: large" in traced
+    traced = shown(trace_tree(trace(client, "label", W1.label_id)))
+    assert "predicted Dice 0.75 [0.50, 0.90]" in traced
+    assert 'prompts: [{"box": [1, 2, 3, 4]}]' in traced
     traced = shown(trace_tree(trace(client, "label", W2.label_id)))
     assert f"models:/{NAME}/1 (previous): did not learn from it" in traced
     assert f"models:/{NAME}/2 (champion): learned from 1 of 1 label" in traced
@@ -237,6 +249,23 @@ def test_lost_files_are_named(client, versions, home, tmp_path):
     assert "run.json: is missing" in shown(model_tree(lost))
     with pytest.raises(InputError, match="2 more cannot be looked at"):
         trace(client, "image", "g1")
+
+
+def test_lineage_in_object_storage_is_read_where_it_is(client, versions, home):
+    import fsspec
+
+    experiment = client.create_experiment("elsewhere", artifact_location="memory://bucket/mlflow")
+    run = client.create_run(experiment)
+    (local,) = home.glob(f"mlartifacts/*/{versions[1].run_id}/artifacts/lineage")
+    fsspec.filesystem("memory").put(str(local), f"{run.info.artifact_uri}/lineage", recursive=True)
+    there = open_lineage(client, run.info.run_id)
+    assert there.labels_uri.startswith("memory://bucket/mlflow/")
+    here = open_lineage(client, versions[1].run_id)
+    assert there.facts == here.facts
+    assert there.makings() == here.makings()
+    assert there.find(("label_id",), S1.label_id)["image_id"].to_pylist() == ["s1"]
+    assert there.count(("weights",), "aa") == {"labels": 2, "learned": 2}
+    assert not (home / "lineage").exists()
 
 
 def test_many_parts_of_a_file_are_all_searched(client, versions, tmp_path, monkeypatch):

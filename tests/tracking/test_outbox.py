@@ -15,6 +15,7 @@ from medweave.tracking import (
     destination,
     experiment,
     keep,
+    keep_rest,
     kept,
     send,
 )
@@ -70,9 +71,39 @@ def test_what_a_broken_attempt_left_is_replaced(client, record):
 
 def test_a_record_that_arrived_just_before_the_break_is_not_sent_again(client, record):
     first = send(client, record())
-    assert send(client, record()) == first
-    assert len(runs(client)) == 1
+    client.delete_tag(first.run_id, "medweave.version")  # written after the version
+    folder = record()
+    add_file(folder, "report.html", "<p>")
+    add_samples(folder, [Sample("system/cpu", 0.5, 1000, 0)])
+    assert send(client, folder) == first
+    (run,) = runs(client)
+    assert run.data.tags["medweave.version"] == first.version.model_uri
+    assert run.data.metrics["system/cpu"] == 0.5
+    assert {file.path for file in client.list_artifacts(first.run_id)} == {"lineage", "report.html"}
     assert kept() == []
+
+
+def test_what_mlflow_did_not_get_after_the_record_is_added_to_its_run(client, record):
+    first = send(client, record())
+    folder = keep_rest("z1", first.run_id, Tracking())
+    add_file(folder, "report.html", "<p>")
+    assert keep_rest("z1", first.run_id, Tracking()) == folder
+    add_samples(folder, [Sample("system/cpu", 0.5, 1000, 0)])
+    assert kept() == [folder]
+    assert send(client, folder) == first
+    assert client.get_run(first.run_id).data.metrics["system/cpu"] == 0.5
+    assert {file.path for file in client.list_artifacts(first.run_id)} == {"lineage", "report.html"}
+    assert kept() == []
+
+
+def test_a_record_goes_to_the_mlflow_that_its_run_knew(record, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@there/mlflow")
+    folders = [record("z1"), keep_rest("z2", "r", Tracking()), record("z3", {"tracking": {"uri": "http://here"}})]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    there = "postgresql://me:secret@there/mlflow"
+    assert [destination(folder).uri for folder in folders] == [there, there, "http://here"]
+    for path in (folders[0] / "record.json", folders[1] / "rest.json"):
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_records_wait_in_order_while_the_server_is_gone(client, record):

@@ -1,5 +1,7 @@
 import base64
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,6 +9,19 @@ from PIL import Image
 
 from medweave.errors import InputError
 from medweave.tracking import register_model, resolve_model
+
+WITHOUT_THE_PIPELINE = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("zenml", "steps", "pipelines"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocked())
+import mlflow.pyfunc, pandas
+print(mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.DataFrame({"image": [sys.stdin.read()]}))["mask"][0])
+"""
 
 
 @pytest.fixture
@@ -53,3 +68,15 @@ def test_served_model_answers_with_the_segmenters_masks(client, run_id, trained)
 
     with pytest.raises(InputError, match=r"^image 1: is not an image"):
         served.predict(pd.DataFrame({"image": [png(images[0]), base64.b64encode(b"text").decode()]}))
+
+
+def test_a_fresh_process_without_zenml_predicts_the_same(client, run_id, trained):
+    segmenter, folder = trained
+    register_model(client, run_id, "medweave-demo", folder, model_digest="m", evaluation_digest="e")
+    model = resolve_model(client, "models:/medweave-demo/1").parents[1]
+    image = np.random.default_rng(0).integers(0, 256, (48, 80, 3), np.uint8)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_PIPELINE, str(model)], input=png(image), capture_output=True, text=True
+    )
+    mask = np.asarray(Image.open(io.BytesIO(base64.b64decode(done.stdout))))
+    np.testing.assert_array_equal(mask, next(segmenter.predict_masks([image])))

@@ -94,6 +94,13 @@ def test_what_is_no_reference_is_an_error(client, reference):
         resolve_model(client, reference)
 
 
+def test_a_model_without_its_segmenter_is_an_error(client, register):
+    register()
+    shutil.rmtree(resolve_model(client, "models:/medweave-demo/1"))
+    with pytest.raises(InputError, match=r"^models:/medweave-demo/1: .* the model's files are missing"):
+        resolve_model(client, "models:/medweave-demo/1")
+
+
 def test_deleted_files_are_an_error(client, register, home):
     register()
     shutil.rmtree(home / "mlartifacts")

@@ -28,10 +28,13 @@ def test_run_is_kept_with_all_that_was_logged(client, tmp_path):
         curves={"final/loss": [(10, 0.5), (20, 0.25)]},
         artifacts=[summary],
         tags={"code_version": "0.1.0"},
+        started=1_000,
+        ended=61_000,
     )
     run_id = log_run(client, record)
     run = client.get_run(run_id)
     assert (run.info.run_name, run.info.status) == ("run-7", "FINISHED")
+    assert (run.info.start_time, run.info.end_time) == (1_000, 61_000)
     assert run.info.experiment_id == experiment(client, "demo")
     assert run.data.params == {"seed": "3", "segmentation.encoder": "resnet18"}
     assert run.data.metrics == {"test/final/dice": 0.75, "final/loss": 0.25}
