@@ -22,6 +22,7 @@ def recipe() -> Segmentation:
         evaluations=2,
         batch_size=4,
         learning_rate=2e-3,
+        noise=0.7,
     )
 
 
