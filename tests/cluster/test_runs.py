@@ -6,6 +6,8 @@ from medweave.config import Cluster as Settings
 from medweave.config import Pod
 from medweave.errors import InputError, RunError
 
+pytestmark = pytest.mark.soak
+
 
 def submit(how, **settings):
     """Submit the small pipeline as `medweave run` submits the training one; returns the run."""
