@@ -216,7 +216,7 @@ class Segmentation(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     flip_at_test: bool = True
-    noise: Share = 0.0
+    noise: Share = 0.7
     consistency: Consistency = Consistency()
     augmentation: Augmentation = Augmentation()
 

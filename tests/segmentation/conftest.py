@@ -22,7 +22,6 @@ def recipe() -> Segmentation:
         evaluations=2,
         batch_size=4,
         learning_rate=2e-3,
-        noise=0.7,
     )
 
 
