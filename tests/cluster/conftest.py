@@ -13,18 +13,20 @@ IMAGE = "registry.local/medweave:1"
 VALUES = StackValues(context="test", image=IMAGE, artifacts="s3://zenml", mlflow="https://mlflow:8443")
 
 
-@pytest.fixture(scope="session", autouse=True)
+OURS = ("ZENML_", "MLFLOW_TRACKING_", "MEDWEAVE_", "AWS_", "KUBECONFIG")
+
+
+@pytest.fixture(scope="package", autouse=True)
 def session_home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
-    before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith(("ZENML_", "MLFLOW_", "MEDWEAVE_", "AWS_"))]:
-        del os.environ[name]
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OURS)}
     os.environ.update(MEDWEAVE_HOME=str(folder), AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="hidden")
     os.environ.update(
         MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="hidden", KUBECONFIG=f"{folder}/kubeconfig"
     )
     yield folder
-    os.environ.clear()
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        del os.environ[name]
     os.environ.update(before)
 
 
