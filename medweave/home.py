@@ -15,6 +15,8 @@ from typing import Any
 from medweave.errors import InputError
 from medweave.version import code_digest
 
+_finished: list[Path] = []
+
 
 def home() -> Path:
     """The folder for stores, models and work under way; made when it is missing.
@@ -38,11 +40,18 @@ def work_folder(stage: str, *inputs: Any) -> Iterator[Path]:
     """The folder where a stage keeps what it has finished, so that a killed run goes on from there.
 
     The same stage of the same code on the same inputs (JSON-serialisable: digests and settings) gets the same
-    folder. When the stage ends well the folder goes with the process, since its result is in the artifact store by
-    then; when it fails the folder stays.
+    folder. When the stage ends well the folder goes with `drop_finished`, at the latest when the process ends, since
+    its result is in the artifact store by then; when it fails the folder stays.
     """
     content = json.dumps([code_digest(), *inputs], sort_keys=True)
     folder = home() / "work" / f"{stage}-{hashlib.sha256(content.encode()).hexdigest()[:24]}"
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _finished.append(folder)
+
+
+@atexit.register
+def drop_finished() -> None:
+    """Remove the work folders of the stages that have ended well."""
+    while _finished:
+        shutil.rmtree(_finished.pop(), ignore_errors=True)

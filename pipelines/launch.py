@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
+from medweave.home import drop_finished
 from medweave.progress import say
 from medweave.tracking import SystemMetrics, add_samples, connect, keep_rest, kept, log_samples
 from pipelines import cluster, store
@@ -56,6 +57,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
                 raise
         if cluster.is_kubernetes():
             wait_for(runs_named(name)[0].id, settings.cluster.wait)
+    drop_finished()
     run = runs_named(name)[0]
     for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:

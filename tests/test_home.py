@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medweave.errors import InputError
-from medweave.home import home, work_folder
+from medweave.home import drop_finished, home, work_folder
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +51,12 @@ with work_folder("label", "a") as folder:
     folder = done.stdout.strip()
     assert folder.startswith(str(home() / "work" / "label-"))
     assert Path(folder, "shard").exists() == stays
+
+
+def test_only_what_has_ended_well_is_dropped():
+    with work_folder("label", "ended") as ended:
+        pass
+    with pytest.raises(KeyError), work_folder("label", "failed") as failed:
+        raise KeyError
+    drop_finished()
+    assert failed.is_dir() and not ended.exists()

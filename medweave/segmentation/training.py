@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_EVERY = 100
 CURVE_EVERY = 10
+STATEFUL = ("network", "average", "optimizer", "schedule")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train(
             if state.step in plan.snapshots:
                 _save(_snapshot(work, state.step), state.average.module.state_dict())
             if state.step % CHECKPOINT_EVERY == 0 or state.step == last:
-                _save_checkpoint(state, work)
+                _save_checkpoint(state, work, ended=state.step == last)
             shown.advance(note=f"loss {loss:.3f}")
     networks = {step: _load_snapshot(architecture, _snapshot(work, step)) for step in plan.snapshots}
     return Trained(networks, state.losses, state.encoder_weights)
@@ -209,16 +210,11 @@ def _load_snapshot(architecture: Architecture, path: Path) -> nn.Module:
     return network
 
 
-def _save_checkpoint(state: _State, work: Path) -> None:
-    content = {
-        "network": state.network.state_dict(),
-        "average": state.average.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "schedule": state.schedule.state_dict(),
-        "encoder_weights": state.encoder_weights,
-        "step": state.step,
-        "losses": state.losses,
-    }
+def _save_checkpoint(state: _State, work: Path, ended: bool) -> None:
+    """An ended training needs no state to go on from: its weights are in the snapshots."""
+    content = {"encoder_weights": state.encoder_weights, "step": state.step, "losses": state.losses}
+    if not ended:
+        content |= {name: getattr(state, name).state_dict() for name in STATEFUL}
     _save(work / "checkpoint.pt", content)
 
 
@@ -227,10 +223,9 @@ def _resume(state: _State, work: Path) -> None:
     if not path.exists():
         return
     content = _load(path)
-    state.network.load_state_dict(content["network"])
-    state.average.load_state_dict(content["average"])
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.schedule.load_state_dict(content["schedule"])
+    for name in STATEFUL:
+        if name in content:
+            getattr(state, name).load_state_dict(content[name])
     state.encoder_weights = content["encoder_weights"]
     state.step = content["step"]
     state.losses = [(int(step), float(loss)) for step, loss in content["losses"]]

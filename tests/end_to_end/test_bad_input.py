@@ -22,9 +22,9 @@ def own_task(task_folder, tmp_path) -> Path:
 
 @pytest.fixture
 def own_config(own_task, tmp_path, trained) -> Path:
-    """The configuration of a task's own copy, for runs after the first."""
+    """The configuration of a task of its own, for runs after the first."""
     path = tmp_path / "own.yaml"
-    path.write_text(yaml.safe_dump({**TINY, "data": {**TINY["data"], "root": str(own_task)}}))
+    path.write_text(yaml.safe_dump({**TINY, "task": "own", "data": {**TINY["data"], "root": str(own_task)}}))
     return path
 
 

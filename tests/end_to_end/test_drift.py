@@ -24,6 +24,7 @@ def test_labels_unlike_gold_stop_the_run_and_leave_their_page(trained, medweave,
         yaml.safe_dump(
             {
                 **TINY,
+                "task": "specks",
                 "data": {**TINY["data"], "root": str(root)},
                 "labeling": labeling,
                 "quality": {**TINY["quality"], "on_drift": "stop"},

@@ -46,6 +46,11 @@ def test_a_killed_training_resumes_and_ends_with_the_same_weights(tmp_path, monk
     assert not same(whole.networks[3], whole.networks[6])
     assert resumed.losses == whole.losses
 
+    ended = train(architecture, discs, recipe, compute, PLAN, tmp_path / "killed")
+    assert steps == 5 + 2  # nothing is left to train
+    assert all(same(whole.networks[step], ended.networks[step]) for step in (3, 6))
+    assert ended.losses == whole.losses and ended.encoder_weights == whole.encoder_weights
+
 
 def test_the_seed_decides_the_weights(tmp_path, recipe, compute, discs):
     architecture = architecture_of(recipe, 1)
