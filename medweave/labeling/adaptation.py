@@ -18,21 +18,18 @@ from medweave.labeling.sam import Embedding, SamLabeler
 State = dict[str, torch.Tensor]
 
 
-FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (0, 1))
-"""Axes (height 0, width 1) that views of an image are flipped along."""
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How a decoder is fine-tuned.
 
-    Each gold image is embedded `views` times, flipped in turn, with `alternatives` prompts an object. A step
-    takes `batch` frames with one of their prompts each. AdamW with the learning rate warmed up over `warm_up` steps;
+    Each gold image is embedded once for each of `views`, which are the axes (height 0, width 1) that it is flipped
+    along, with `alternatives` prompts an object. A step takes `batch` frames with one of their prompts each. AdamW
+    with the learning rate warmed up over `warm_up` steps;
     the weights are averaged with the decay `ema`. Which of the numbers of steps in `snapshots` is taken is for
     cross-validation to say.
     """
 
-    views: int = 2
+    views: tuple[tuple[int, ...], ...] = ((), (1,))
     alternatives: int = 8
     batch: int = 4
     snapshots: tuple[int, ...] = (30, 60)
@@ -42,8 +39,8 @@ class Recipe:
     ema: float = 0.95
 
 
-RECIPES: Mapping[str, Recipe] = {"compact": Recipe(views=4, alternatives=3, batch=8, snapshots=(30, 60, 120))}
-"""Recipes of labelers whose encoder costs little and whose frames depend on the prompts."""
+RECIPES: Mapping[str, Recipe] = {"compact": Recipe(views=((), (0,)), alternatives=3, batch=8, snapshots=(30, 60, 120))}
+"""Recipes of labelers whose encoder costs little and whose frames depend on the prompts; `compact` mirrors frames."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,11 @@ class Lesson:
 def embed_gold(labeler: SamLabeler, gold: GoldSet, recipe: Recipe) -> list[Lesson]:
     """The gold images' embeddings, with prompts that have errors like those of the coarse model."""
     lessons = []
-    with progress.task("embed gold", recipe.views * len(gold.images)) as task:
-        for view in range(recipe.views):
+    with progress.task("embed gold", len(recipe.views) * len(gold.images)) as task:
+        for view, axes in enumerate(recipe.views):
             for index, image in enumerate(gold.images):
                 generator = np.random.default_rng([gold.seed, view, index])
-                seen = _flipped(image, FLIPS[view % len(FLIPS)])
+                seen = _flipped(image, axes)
                 objects = gold_objects(seen.mask, gold.classes)
                 prompts = tuple(
                     prompt

@@ -38,8 +38,8 @@ class Made:
     """A label at the image's own size.
 
     `probabilities` is CxHxW float32, 0..1, class k+1 in channel k. `score` is the labeler's own estimate of the IoU,
-    where its head was trained for it. `agreement` is the mean Dice of what each of an object's prompts gave with what
-    they gave together, None where every object had one prompt.
+    where its head was trained for it. `agreement` is the mean Dice of what was seen of an object, for each prompt and
+    view, with what all of them gave together; None where every object was looked at once.
     """
 
     probabilities: NDArray[np.float32]

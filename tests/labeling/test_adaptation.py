@@ -11,7 +11,7 @@ from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
 from medweave.labeling.labelers import Target
 from medweave.labeling.sam import SamLabeler
 
-RECIPE = Recipe(views=2, alternatives=3, batch=2, snapshots=(1, 20), learning_rate=3e-3, warm_up=2, ema=0.8)
+RECIPE = Recipe(views=((), (0,)), alternatives=3, batch=2, snapshots=(1, 20), learning_rate=3e-3, warm_up=2, ema=0.8)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def gold():
 
 def test_lessons_are_frames_with_the_objects_in_them(labeler, gold):
     lessons = embed_gold(labeler, gold, RECIPE)
-    assert [lesson.fold for lesson in lessons] == [0, 1, 2, 0, 1, 2] * 2
+    assert [lesson.fold for lesson in lessons] == [0, 0, 1, 1, 2, 2] * 4  # each frame also mirrored
     for lesson in lessons:
         assert len(lesson.prompts) == 3
         assert lesson.shares.shape == (3, 32, 32)
@@ -54,14 +54,14 @@ def test_lessons_are_frames_with_the_objects_in_them(labeler, gold):
 
 
 def lesson_number(lesson, lessons):
-    return next(index for index, other in enumerate(lessons) if other is lesson) % 6
+    return next(index for index, other in enumerate(lessons) if other is lesson) // 2 % 6
 
 
-def test_the_second_view_is_mirrored(labeler, gold):
-    straight, mirrored = (embed_gold(labeler, gold, RECIPE)[index] for index in (0, 6))
-    boxes = [np.array([prompt.box for prompt in lesson.prompts]) for lesson in (straight, mirrored)]
-    assert np.allclose(boxes[0][:, [0, 2]].mean(), 22.5, atol=5)  # columns 5 to 40 of 96
-    assert np.allclose(boxes[1][:, [0, 2]].mean(), 96 - 22.5, atol=5)
+def test_views_are_flipped_as_the_recipe_says(labeler, gold):
+    straight, flipped = (embed_gold(labeler, gold, RECIPE)[index] for index in (0, 12))
+    boxes = [np.array([prompt.box for prompt in lesson.prompts]) for lesson in (straight, flipped)]
+    assert np.allclose(boxes[0][:, [1, 3]].mean(), 25, atol=5)  # rows 10 to 40 of 64
+    assert np.allclose(boxes[1][:, [1, 3]].mean(), 64 - 25, atol=5)
 
 
 def test_the_decoder_learns_and_the_encoder_stays(labeler, gold):

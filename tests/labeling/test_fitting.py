@@ -57,7 +57,9 @@ def small_sam():
 @pytest.fixture
 def few_steps(monkeypatch):
     monkeypatch.setattr(training, "Recipe", lambda: RECIPE)
-    few = adaptation.Recipe(views=1, alternatives=2, batch=2, snapshots=(2, 12), learning_rate=3e-3, warm_up=2, ema=0.5)
+    few = adaptation.Recipe(
+        views=((),), alternatives=2, batch=2, snapshots=(2, 12), learning_rate=3e-3, warm_up=2, ema=0.5
+    )
     monkeypatch.setattr(adaptation, "RECIPES", {"compact": few})
 
 

@@ -26,11 +26,13 @@ MIN_DEVIATION = 8.0
 class Frame:
     """What the encoder sees: `window` (x0, y0, x1, y1) in pixels of the image, which may reach beyond it.
 
-    `input_size` (height, width) is how much of the square input the window fills, from the top left corner.
+    `input_size` (height, width) is how much of the square input the window fills, from the top left corner. In a
+    `mirrored` frame, which fills the input, left and right are exchanged.
     """
 
     window: tuple[float, float, float, float]
     input_size: tuple[int, int]
+    mirrored: bool = False
 
     @property
     def scale(self) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -182,7 +182,7 @@ class SamLabeler:
         return position
 
     def _key(self, target: Target, frame: Frame) -> tuple[Any, ...]:
-        return target.image_sha256, self.digest, self._precision, self.name, frame.window, frame.input_size
+        return target.image_sha256, self.digest, self._precision, self.name, *astuple(frame)
 
     def _encode(self, jobs: Sequence[tuple[Target, Frame]]) -> Iterable[Tensor]:
         """The features 1xCxhxw of each target's frame, in the precision; inputs are prepared in threads meanwhile."""
@@ -221,11 +221,15 @@ class SamLabeler:
         corner, scale = torch.tensor(frame.window[:2]), torch.tensor(frame.scale)
         boxes = points = None
         if prompts[0].box is not None:
-            corners = torch.tensor([prompt.box for prompt in prompts]).reshape(-1, 2, 2)
-            boxes = ((corners - corner) * scale).reshape(-1, 4).to(device)
+            corners = (torch.tensor([prompt.box for prompt in prompts]).reshape(-1, 2, 2) - corner) * scale
+            if frame.mirrored:
+                corners[..., 0] = frame.input_size[1] - corners[..., 0].flip(1)
+            boxes = corners.reshape(-1, 4).to(device)
         if prompts[0].points:
             spots = torch.tensor([[point[:2] for point in prompt.points] for prompt in prompts])
             moved = (spots - corner) * scale + (0.5 * scale - 0.5 if self._kind.centres else 0.0)
+            if frame.mirrored:
+                moved[..., 0] = frame.input_size[1] - 1 - moved[..., 0]
             signs = torch.tensor([[int(point[2]) for point in prompt.points] for prompt in prompts])
             points = moved.to(device), signs.to(device)
         return boxes, points

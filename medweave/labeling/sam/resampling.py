@@ -28,6 +28,7 @@ def upscale(logits: Tensor, frame: Frame, shape: tuple[int, int], side: int, as_
     image outside of which there is nothing, and the probabilities (y1-y0)x(x1-x0) in it. Upscales logits by way of the
     input's size as SAM does, or probabilities at once as MedSAM does.
     """
+    logits = logits.flip(1) if frame.mirrored else logits
     probabilities = logits.sigmoid()
     seen = ~(probabilities < min(VISIBLE, float(probabilities.nan_to_num().max())))  # NaN counts as seen
     x0, y0, x1, y1 = (int(edge) for edge in frame.window)
@@ -49,8 +50,8 @@ def downscale(mask: NDArray[np.uint8], frame: Frame, side: int, low_side: int) -
     (scale_x, scale_y), (height, width) = frame.scale, mask.shape
     rows = _overlap(y0 + edges / scale_y, height)
     columns = _overlap(x0 + edges / scale_x, width)
-    inside = mask.astype(np.float32)
-    return np.asarray(rows @ inside @ columns.T, np.float32)
+    shares = rows @ mask.astype(np.float32) @ columns.T
+    return np.asarray(shares[:, ::-1].copy() if frame.mirrored else shares, np.float32)
 
 
 @lru_cache(maxsize=64)

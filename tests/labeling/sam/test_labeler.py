@@ -163,9 +163,9 @@ def test_compact_sees_a_window_around_each_component(sam, image):
     far = Prompt(1, (80.0, 40.0, 90.0, 50.0), component=1)
     ours = labeler(sam, "compact")
     [frames] = ours.embed([target(image, BOX, far, BOTH)])
-    assert [prompts for _, prompts in frames] == [[BOX, BOTH], [far]]
-    assert frames[0][0].frame.window == (0, -25, 96, 71)
-    assert frames[1][0].frame.window == (64, 24, 96, 56)
+    assert [prompts for _, prompts in frames] == [[BOX, BOTH], [BOX, BOTH], [far], [far]]
+    assert [seen.frame.window for seen, _ in frames] == [(0, -25, 96, 71)] * 2 + [(64, 24, 96, 56)] * 2
+    assert [seen.frame.mirrored for seen, _ in frames] == [False, True, False, True]
     [made] = ours.segment([target(image, BOX, far, BOTH)])
     assert isinstance(made, (Made, NoMask))
 
@@ -174,11 +174,26 @@ def test_compacts_points_stay_where_they_are_in_a_pixel(sam, image):
     """Column 84 of a window from 80 to 96 that becomes 80 wide (5 times): its centre is at 4.5 * 5 = 22.5."""
     point = Prompt(1, (84.0, 44.0, 92.0, 52.0), ((84.0, 44.0, True),))
     ours = labeler(sam, "compact")
-    [[(embedding, prompts)]] = ours.embed([target(image, point)])
+    [[(embedding, prompts), (mirrored, _)]] = ours.embed([target(image, point)])
     x0, y0, x1, _ = embedding.frame.window
     scale = 80 / (x1 - x0)
-    _, points = ours._in_frame(prompts, embedding.frame)
-    np.testing.assert_allclose(points[0][0, 0] + 0.5, [(84.5 - x0) * scale, (44.5 - y0) * scale], rtol=1e-5)
+    column, row = (84.5 - x0) * scale, (44.5 - y0) * scale
+    for frame, expected in ((embedding.frame, [column, row]), (mirrored.frame, [80 - column, row])):
+        _, points = ours._in_frame(prompts, frame)
+        np.testing.assert_allclose(points[0][0, 0] + 0.5, expected, rtol=1e-5)
+
+
+def test_compact_labels_a_mirrored_image_as_it_labels_the_image(divided, image):
+    """A box of even size in a window of even size, so that both windows hold the same pixels."""
+    width = image.shape[1]
+    points = ((30.0, 20.0, True), (60.0, 34.0, False))
+    prompt = Prompt(1, (20.0, 10.0, 44.0, 30.0), points)
+    flipped = Prompt(1, (width - 44.0, 10.0, width - 20.0, 30.0), tuple((width - 1 - x, y, s) for x, y, s in points))
+    ours = labeler(divided, "compact")
+    [made] = ours.segment([target(image, prompt)])
+    [other] = ours.segment([target(np.ascontiguousarray(image[:, ::-1]), flipped)])
+    assert made.probabilities.std() > 0
+    np.testing.assert_allclose(other.probabilities[..., ::-1], made.probabilities, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["sam", "medsam", "compact"])

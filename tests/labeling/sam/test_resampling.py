@@ -85,6 +85,16 @@ def test_what_is_small_grows_into_equal_blocks():
     assert (shares[6:8, 10:12] == 1).all() and shares.sum() == 4
 
 
+def test_a_mirrored_frame_is_mirrored_both_ways():
+    mask = np.zeros((32, 32), np.uint8)
+    mask[4:10, 2:8] = 1
+    plain, mirrored = Frame((0, 0, 32, 32), (SIDE, SIDE)), Frame((0, 0, 32, 32), (SIDE, SIDE), mirrored=True)
+    shares = downscale(mask, mirrored, SIDE, LOW)
+    np.testing.assert_array_equal(shares, downscale(mask[:, ::-1], plain, SIDE, LOW))
+    logits = torch.logit(torch.from_numpy(shares), 1e-4)
+    np.testing.assert_array_equal(whole(mirrored, (32, 32), logits, False) > 0.5, mask == 1)
+
+
 def test_up_and_down_again():
     rows, columns = np.ogrid[:120, :90]
     disc = ((rows - 60) ** 2 + (columns - 40) ** 2 < 30**2).astype(np.uint8)
