@@ -6,14 +6,14 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-_SHARED = ("config.py", "compute.py", "version.py")
+_SHARED = ("compute.py", "version.py")
 
 
 @cache
 def code_digest(*packages: str) -> str:
     """SHA-256 over the Python sources of these packages of medweave (all of them when none is named)."""
     root = Path(__file__).parent
-    folders = [root / package for package in packages] or [root]
+    folders = [root / package for package in ("config", *packages)] if packages else [root]
     files = {root / name for name in _SHARED} | {path for folder in folders for path in folder.rglob("*.py")}
     digest = hashlib.sha256()
     for path in sorted(files):
