@@ -83,8 +83,8 @@ def options(cluster: Cluster, invocations: Iterable[str]) -> dict[str, Any]:
 
 
 def _base_name(invocation: str) -> str:
-    """The step's name without the round of labelling that it belongs to."""
-    return re.sub(r"_round_\d+$", "", invocation)
+    """The step's name without the part and the round of labelling that it belongs to."""
+    return re.sub(r"(_part_\d+)?(_round_\d+)?$", "", invocation)
 
 
 def _step(pod: Pod, cluster: Cluster) -> dict[str, Any]:

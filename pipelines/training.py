@@ -16,6 +16,7 @@ from steps.evaluate import evaluate
 from steps.fit_labeler import fit_labeler
 from steps.ingest import ingest
 from steps.label import label
+from steps.label_part import label_part
 from steps.no_synthetic import no_synthetic
 from steps.promote import promote
 from steps.register import register
@@ -48,10 +49,19 @@ def training(settings: Settings) -> None:
         at = f"_round_{settings.labeling.rounds - left}" if left else ""
         coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after=checked)
         fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
+        parts = settings.cluster.labelers if settings.cluster.labelers > 1 else 0
+        for part in range(parts):
+            label_part(
+                unlabeled, gold, coarse, labeler, fitted, part, parts, labeling,
+                id=f"label_unlabeled_part_{part + 1}{at}",
+            )  # fmt: skip
         of_gold, of_unlabeled = (
-            label(images, gold, coarse, labeler, fitted, "weak", labeling, id=f"label_{name}{at}")
+            label(
+                images, gold, coarse, labeler, fitted, "weak", labeling, id=f"label_{name}{at}",
+                after=[f"label_{name}_part_{part + 1}{at}" for part in range(parts) if name == "unlabeled"],
+            )
             for name, images in labelled
-        )
+        )  # fmt: skip
         weak, measured_gold, drift, calibration, _ = check_labels(
             gold, of_gold, of_unlabeled, settings.only("data", "quality"), id=f"check_labels{at}"
         )

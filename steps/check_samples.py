@@ -1,5 +1,6 @@
 """Test every sample before it is used, and drop what fails."""
 
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any
 
@@ -7,19 +8,10 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable, write_table
-from medweave.data.masks import decode_mask, read_mask
+from medweave.data.masks import decode_mask
 from medweave.data.probabilities import decode_probabilities
 from medweave.home import work_folder
-from medweave.labeling import (
-    Chain,
-    FittedLabeler,
-    Made,
-    MaskPrompts,
-    bounds_from_masks,
-    configured_labeler,
-    label_images,
-    labeler_for,
-)
+from medweave.labeling import FittedLabeler, Made, MaskPrompts, configured_chain, label_images
 from medweave.labeling.compact.features import image_features
 from medweave.synthesis.checks import check_samples as check
 from medweave.synthesis.checks import common_side, kept_rows, mask_agreement, read_pictures
@@ -44,11 +36,7 @@ def check_samples(
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
     inputs = [table.digest for table in (samples, labelled, gold, weak)]
     with work_folder("check_samples", *inputs, labeler, fitted.digest, settings.model_dump(mode="json")) as work:
-        made = labeler_for(fitted, configured_labeler(settings))
-        bounds = bounds_from_masks(
-            (read_mask(row.mask, classes, max_pixels) for row in gold), classes, settings.quality.slack
-        )
-        prompted = Chain(MaskPrompts(classes), made, bounds, fitted.card.prompts, classes)
+        prompted = replace(configured_chain(settings, gold, MaskPrompts(classes), fitted), coarse_share=0.0)
         conditioned = write_table(work / "conditioned", (row for row in samples if row.mask))
         again = label_images(conditioned, prompted, "synthetic", work / "labels", max_pixels, work / "store")
         found = {row.image_id: row for row in again}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -128,6 +129,10 @@ class ImageTable:
         """Yield the rows of one shard after the other; with `columns`, other optional columns keep defaults."""
         for index in range(len(self.manifest["shards"])):
             yield self.shard(index, columns)
+
+    def part(self, part: int, parts: int, root: str | Path, shard_rows: int = 64) -> ImageTable:
+        """Every row whose place, modulo `parts`, is `part`, as a table in the local folder `root`."""
+        return write_table(root, islice(self, part, None, parts), shard_rows)
 
     def shard(self, index: int, columns: Sequence[str] | None = None) -> list[ImageRow]:
         """The rows of one shard; see `shards`."""

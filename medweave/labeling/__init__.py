@@ -1,6 +1,6 @@
 """Weak labels: prompts from a coarse model, promptable models, and the run that labels a table."""
 
-from medweave.labeling.chain import Chain, CoarsePredictor, Label
+from medweave.labeling.chain import Chain, CoarsePredictor, Label, configured_chain
 from medweave.labeling.consensus import Vote, consensus
 from medweave.labeling.fitted import FittedLabeler, labeler_for
 from medweave.labeling.fitting import fit_labeler, fit_to_gold
@@ -30,6 +30,7 @@ __all__ = [
     "Vote",
     "bounds_from_masks",
     "choose_prompts",
+    "configured_chain",
     "configured_labeler",
     "consensus",
     "create_labeler",

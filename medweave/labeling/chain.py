@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medweave import __version__
-from medweave.config import Prompts
-from medweave.data.masks import encode_mask
+from medweave.config import Prompts, Settings
+from medweave.data.masks import encode_mask, read_mask
 from medweave.data.probabilities import encode_probabilities
-from medweave.data.table import ImageRow, LabelSource, MaskRef
+from medweave.data.table import ImageRow, ImageTable, LabelSource, MaskRef
 from medweave.errors import InputError
 from medweave.labeling.batches import Halving
 from medweave.labeling.blending import blend
-from medweave.labeling.labelers import Labeler, Made, NoMask, Target
-from medweave.labeling.prompts import Bounds, Prompt, prompts_from_probabilities
+from medweave.labeling.fitted import FittedLabeler, labeler_for
+from medweave.labeling.labelers import Labeler, Made, NoMask, Target, configured_labeler
+from medweave.labeling.prompts import Bounds, Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.version import code_digest
 
 Image = NDArray[np.uint8]
@@ -140,3 +141,12 @@ class Chain:
     def _missing(self, coarse: bytes | None, reason: str) -> Label:
         labeler = {"labeler": self.labeler.name, "labeler_digest": self.labeler.digest}
         return Label(coarse, None, {"version": __version__, **labeler, "missing": reason})
+
+
+def configured_chain(settings: Settings, gold: ImageTable, coarse: CoarsePredictor, fitted: FittedLabeler) -> Chain:
+    """The chain that a task's settings describe, with what gold allows and taught the labeler."""
+    classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
+    masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
+    bounds = bounds_from_masks(masks, classes, settings.quality.slack)
+    labeler, card = labeler_for(fitted, configured_labeler(settings)), fitted.card
+    return Chain(coarse, labeler, bounds, card.prompts, classes, card.coarse_share)

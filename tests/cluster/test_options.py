@@ -76,6 +76,13 @@ def test_retries_timeouts_and_rounds(stack):
     assert first["action"] == "Ignore"
 
 
+def test_every_part_of_labelling_has_the_pod_of_labelling(stack):
+    parts = ["label_unlabeled_part_1", "label_unlabeled_part_12_round_1"]
+    made = options(Settings(steps={"label_unlabeled": Pod(timeout=60)}, parallel=2), [*parts, "label_unlabeled"])
+    assert {made["steps"][part]["settings"]["orchestrator"]["active_deadline_seconds"] for part in parts} == {60}
+    assert made["settings"]["orchestrator"]["max_parallelism"] == 2
+
+
 def test_a_step_that_is_not_there_is_named(stack):
     with pytest.raises(InputError, match=r"cluster\.steps: no step is named train_finl; there are count"):
         options(Settings(steps={"train_finl": Pod()}), ["count"])

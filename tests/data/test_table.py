@@ -102,3 +102,11 @@ def test_a_table_of_another_format_is_refused(tmp_path):
     manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
     with pytest.raises(InputError, match="format 9"):
         len(ImageTable(tmp_path))
+
+
+def test_parts_share_a_table_out(tmp_path):
+    rows = [make_row(n) for n in range(7)]
+    table = write_table(tmp_path / "all", rows, shard_rows=3)
+    parts = [table.part(part, 3, tmp_path / str(part), shard_rows=2) for part in range(3)]
+    assert [list(part) for part in parts] == [[rows[0], rows[3], rows[6]], [rows[1], rows[4]], [rows[2], rows[5]]]
+    assert len(table.part(7, 8, tmp_path / "none")) == 0
