@@ -153,7 +153,7 @@ class Augmentation(Section):
     """Random changes of training images.
 
     Degrees of `rotation`, factors of `scale`, shares of the size as `translation`, shares of the intensity as
-    `brightness` and `contrast`; in the share `mix` of the images a box comes, with its label, from another one.
+    `brightness` and `contrast`.
     """
 
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
@@ -161,7 +161,6 @@ class Augmentation(Section):
     translation: Share = 0.1
     brightness: Share = 0.3
     contrast: Share = 0.3
-    mix: Share = 0.0
     flip_horizontal: bool = True
     flip_vertical: bool = False
 
@@ -170,12 +169,13 @@ class Consistency(Section):
     """What images without a trusted label teach: the network agrees with its own moving average on disturbed views.
 
     `weight` against the labels (0: not at all), reached over the share `ramp` of the steps; only what the average gives
-    at least the probability `confidence` counts, as far as neither a trusted label nor `self_training` speaks.
+    at least the probability `confidence` counts; in the share `cutmix` of the images a part comes from another one.
     """
 
     weight: Annotated[float, Field(ge=0.0)] = 0.0
     confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.9
     ramp: Share = 0.3
+    cutmix: Share = 0.5
 
 
 class Segmentation(Section):
@@ -186,10 +186,9 @@ class Segmentation(Section):
     `decoder_channels` from deep to shallow.
 
     The coarse model has a member a fold, each of `coarse_steps`; baseline and final have `members` networks of
-    `final_steps` whose probabilities are averaged. Each step sees `batch_size` gold images and, where there are images
-    without an expert's label, so many of those that gold is `gold_share` of all. Of a weak label the coarse model's
-    probabilities make up the share `soft`; images without a trusted label teach those alone, as far as `self_training`
-    (0: not at all). On labels that are no expert's cross-entropy is the generalised one of exponent `noise` (0: plain).
+    `final_steps` whose probabilities are averaged. Where there are images without an expert's label they are the share
+    1 - `gold_share` of each batch; the loss on their labels, which may be wrong, is generalised cross-entropy of
+    exponent `noise` (0: cross-entropy).
     """
 
     architecture: Literal[
@@ -205,16 +204,14 @@ class Segmentation(Section):
     members: Annotated[int, Field(ge=1, le=10)] = 2
     evaluations: Positive = 4
     batch_size: Positive = 8
-    gold_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    gold_share: Share = 0.5
     learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0.0)] = 1e-2
     schedule: Literal["onecycle", "cosine"] = "onecycle"
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     flip_at_test: bool = True
-    noise: Share = 0.0
-    soft: Share = 0.5
-    self_training: Share = 1.0
+    noise: Share = 0.7
     consistency: Consistency = Consistency()
     augmentation: Augmentation = Augmentation()
 

@@ -17,9 +17,6 @@ from medweave.segmentation.prediction import evaluate_segmenter
 from medweave.segmentation.segmenter import Card
 from medweave.segmentation.training_set import TrainingSet
 
-ROBUST = 0.7
-"""The exponent of generalised cross-entropy that its authors recommend."""
-
 
 @dataclass(frozen=True)
 class Variant:
@@ -40,11 +37,6 @@ def variants(data: TrainingSet, settings: Settings) -> Iterator[Variant]:
     accepted = made & (data.weights > 0)
     weak = accepted & ~synthetic
     recipe = settings.segmentation
-    if recipe.augmentation.mix:
-        unmixed = recipe.augmentation.model_copy(update={"mix": 0.0})
-        yield Variant("without mixing of images", data, _with(settings, augmentation=unmixed))
-    if recipe.self_training and (~accepted & ~data.gold).any():
-        yield Variant("without the coarse model on unlabeled images", data, _with(settings, self_training=0.0))
     if recipe.consistency.weight:
         off = recipe.consistency.model_copy(update={"weight": 0.0})
         yield Variant("without consistency on unlabeled images", data, _with(settings, consistency=off))
@@ -54,10 +46,8 @@ def variants(data: TrainingSet, settings: Settings) -> Iterator[Variant]:
         yield Variant("without weak labels", _weighted(data, weak, 0.0), settings)
     if accepted.any():
         yield Variant("accepted labels at full weight", _weighted(data, accepted, 1.0), settings)
-        if recipe.soft and weak.any():
-            yield Variant("weak labels without the coarse model's share", data, _with(settings, soft=0.0))
-        other = "plain" if recipe.noise else "generalised"
-        yield Variant(f"{other} cross-entropy on labels", data, _with(settings, noise=0.0 if recipe.noise else ROBUST))
+        if recipe.noise:
+            yield Variant("plain cross-entropy on weak labels", data, _with(settings, noise=0.0))
     if made.any() and not accepted.all():
         yield Variant("all labels, accepted or not, at full weight", _weighted(data, made, 1.0), settings)
 

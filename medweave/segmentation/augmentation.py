@@ -38,16 +38,14 @@ class Augmenter:
         blur = v2.GaussianBlur(5, sigma=(0.3, 2.0))
         self._disturbance = v2.Compose([v2.RandomApply([jitter], p=0.8), v2.RandomApply([blur], p=0.5)])
 
-    def move(self, images: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Flips and affine maps: Bx3xSxS uint8 images and BxCxSxS uint8 targets to the same shapes, moved together."""
+    def move(self, images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Flips and affine maps: Bx3xSxS uint8 images and BxSxS uint8 masks to the same shapes, moved together."""
         import torch
         from torchvision.tv_tensors import Image, Mask
 
-        pairs = [self._moves(Image(image), Mask(target)) for image, target in zip(images, targets, strict=True)]
-        moved, along = (
-            torch.stack([one.as_subclass(torch.Tensor) for one in side]) for side in zip(*pairs, strict=True)
-        )
-        return moved, along
+        pairs = [self._moves(Image(image), Mask(mask[None])) for image, mask in zip(images, masks, strict=True)]
+        moved = torch.stack([pair[0].as_subclass(torch.Tensor) for pair in pairs])
+        return moved, torch.cat([pair[1].as_subclass(torch.Tensor) for pair in pairs])
 
     def light(self, images: torch.Tensor) -> torch.Tensor:
         """Brightness and contrast of Bx3xSxS uint8 images, as the settings say."""

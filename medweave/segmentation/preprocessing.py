@@ -29,14 +29,6 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     return resized
 
 
-def resize_probability(probability: np.ndarray, size: int) -> np.ndarray:
-    """HxW float32 to SxS, bilinearly."""
-    import cv2
-
-    resized: np.ndarray = cv2.resize(probability, (size, size), interpolation=cv2.INTER_LINEAR)
-    return resized
-
-
 def normalise(images: torch.Tensor) -> torch.Tensor:
     """Bx3xSxS uint8 to float32 in [-2, 2]."""
     return (images.float() / 255.0 - 0.5) / 0.25

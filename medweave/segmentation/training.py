@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,12 @@ from medweave.compute import autocast, device
 from medweave.config import Compute, Segmentation
 from medweave.errors import RunError
 from medweave.segmentation.augmentation import Augmenter
-from medweave.segmentation.consistency import consistency_loss, ramp, teach
+from medweave.segmentation.consistency import Views, consistency_loss, cutmix, ramp, teach
 from medweave.segmentation.losses import label_loss
 from medweave.segmentation.networks import Architecture, build_network, pretrained_or_random
 from medweave.segmentation.preprocessing import normalise
 from medweave.segmentation.segmenter import foreground
 from medweave.segmentation.training_set import TrainingSet
-from medweave.segmentation.views import cutmix, moved_views
 
 if TYPE_CHECKING:
     import torch
@@ -68,13 +67,13 @@ def train(
 ) -> Trained:
     """Train a network; a killed training resumes from `work` and ends with the same weights.
 
-    Images without a trusted label are drawn if the settings learn from them. Each step's randomness
+    Images without a trusted label are drawn if the settings learn from them (`consistency`). Each step's randomness
     comes from (seed, step) alone. Raises RunError when the loss is no longer finite.
     """
     import torch
 
     if not settings.consistency.weight:
-        data = data.labelled(by_coarse=settings.self_training > 0)
+        data = data.labelled()
     work.mkdir(parents=True, exist_ok=True)
     state = _start(architecture, settings, plan, device(compute))
     _resume(state, work)
@@ -130,25 +129,24 @@ def _step(
 ) -> float:
     import torch
 
-    where, consistency = device(compute), settings.consistency
-    views = moved_views(batch, augment, settings.soft, settings.self_training)
-    shown = augment.light(views.images)
-    if consistency.weight:
-        state.average.eval()
-        with torch.no_grad(), autocast(compute):
-            seen = foreground(state.average(_inputs(views.images, where)).float()).cpu()
-        views = teach(views, seen, consistency.confidence)
-        shown[~batch.gold] = augment.disturb(views.images[~batch.gold])
-    views = cutmix(replace(views, images=shown), settings.augmentation.mix).on(where)
+    where = device(compute)
+    expert = torch.from_numpy(batch.gold)
+    images, masks = augment.move(torch.from_numpy(batch.images).permute(0, 3, 1, 2), torch.from_numpy(batch.masks))
+    trust = torch.from_numpy(batch.weights)[:, None, None].expand(masks.shape)
+    others = _others(state, images[~expert], masks[~expert], trust[~expert], augment, settings, compute)
     state.network.train()
     with autocast(compute):
-        logits = state.network(_inputs(views.images, where)).float()
-    noise = torch.where(views.expert, 0.0, settings.noise)
-    labelled = label_loss(logits, views.targets, views.trust, noise).sum()
-    loss = labelled / views.trust.mean(dim=(1, 2)).sum().clamp_min(1e-6)
-    if consistency.weight:
-        taught = consistency.weight * ramp(state.step, steps, consistency.ramp)
-        loss = loss + taught * consistency_loss(logits, views)
+        logits = state.network(_inputs(torch.cat([augment.light(images[expert]), others.images]), where)).float()
+    known, unknown = logits.split([int(expert.sum()), len(others.images)])
+    labelled = label_loss(known, masks[expert].to(where), trust[expert].to(where)).sum()
+    total = trust[expert, 0, 0].sum()
+    if len(unknown):
+        labelled = labelled + label_loss(unknown, others.masks, others.trust, settings.noise).sum()
+        total = total + others.trust.mean(dim=(1, 2)).sum().cpu()
+    loss = labelled / total.clamp_min(1e-6)
+    if len(unknown) and settings.consistency.weight:
+        taught = settings.consistency.weight * ramp(state.step, steps, settings.consistency.ramp)
+        loss = loss + taught * consistency_loss(unknown, others)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
@@ -156,6 +154,30 @@ def _step(
     state.schedule.step()
     state.average.update_parameters(state.network)
     return float(loss.detach())
+
+
+def _others(
+    state: _State,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    trust: torch.Tensor,
+    augment: Augmenter,
+    settings: Segmentation,
+    compute: Compute,
+) -> Views:
+    """Views of the images without an expert's label; disturbed, with what the teacher saw, where it teaches."""
+    import torch
+
+    where = device(compute)
+    if not len(images) or not settings.consistency.weight:
+        nothing = torch.zeros(masks.shape, device=where)
+        return Views(augment.light(images), masks.to(where), trust.to(where), nothing.long(), nothing)
+    state.average.eval()
+    with torch.no_grad(), autocast(compute):
+        seen = foreground(state.average(_inputs(images, where)).float())
+    taught, sure = teach(seen, settings.consistency.confidence)
+    views = Views(augment.disturb(images), masks.to(where), trust.to(where), taught, sure)
+    return cutmix(views, settings.consistency.cutmix) if len(images) > 1 else views
 
 
 def _inputs(images: torch.Tensor, where: torch.device) -> torch.Tensor:

@@ -12,22 +12,19 @@ from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import read_mask
-from medweave.data.probabilities import decode_probabilities
 from medweave.errors import RunError
-from medweave.segmentation.preprocessing import resize_image, resize_mask, resize_probability
+from medweave.segmentation.preprocessing import resize_image, resize_mask
 
 
 @dataclass(frozen=True)
 class TrainingSet:
     """`images` NxSxSx3 uint8 and `masks` NxSxS uint8 (memory-mapped), `weights` N float32, `gold` and `drawn` N bool.
 
-    `coarse` NxCxSxS uint8 (memory-mapped) is what the coarse model sees, probabilities times 255, 0 where it was not
-    asked. A label of weight 0 is not learned from. Only `drawn` images are trained on.
+    A label of weight 0 is not learned from. Only `drawn` images are trained on.
     """
 
     images: np.ndarray
     masks: np.ndarray
-    coarse: np.ndarray
     weights: np.ndarray
     gold: np.ndarray
     drawn: np.ndarray
@@ -42,7 +39,6 @@ class TrainingSet:
             self,
             images=self.images[chosen],
             masks=self.masks[chosen],
-            coarse=self.coarse[chosen],
             weights=self.weights[chosen],
             gold=self.gold[chosen],
             drawn=self.drawn[chosen],
@@ -53,38 +49,19 @@ class TrainingSet:
         """The same images, of which those of these groups, and those made for a mask of these, are not drawn."""
         return replace(self, drawn=self.drawn & np.array([_groups(row).isdisjoint(groups) for row in self.rows]))
 
-    @property
-    def seen(self) -> np.ndarray:
-        """Of which images the coarse model has said something: N bool."""
-        return np.array([bool(probabilities.any()) for probabilities in self.coarse], bool)
-
-    def labelled(self, by_coarse: bool) -> TrainingSet:
-        """The same images, of which those without a trusted label are not drawn, unless `by_coarse` those seen are."""
-        return replace(self, drawn=self.drawn & ((self.weights > 0) | (by_coarse & self.seen)))
-
-    def targets(self, soft: float) -> np.ndarray:
-        """What each pixel is, as far as is known: probabilities of the foreground classes, NxCxSxS uint8, times 255.
-
-        A label of gold or of a made image says it alone; in a weak label the coarse model has the share `soft`, 0..1,
-        and where there is no trusted label it says all.
-        """
-        classes = np.arange(1, self.coarse.shape[1] + 1, dtype=np.uint8)
-        labels = 255.0 * (self.masks[:, None] == classes[:, None, None])
-        weak = np.array([soft if row.label_source == "weak" else 0.0 for row in self.rows])
-        share = np.where(self.weights > 0, weak, 1.0)[:, None, None, None]
-        targets: np.ndarray = np.rint((1 - share) * labels + share * self.coarse).astype(np.uint8)
-        return targets
+    def labelled(self) -> TrainingSet:
+        """The same images, of which those without a trusted label are not drawn."""
+        return replace(self, drawn=self.drawn & (self.weights > 0))
 
     def draw(self, batch_size: int, gold_share: float, rng: np.random.Generator) -> np.ndarray:
-        """Indices of one batch: `batch_size` of gold, and so many others that gold is `gold_share`, over 0, of all.
+        """Indices of one batch: `gold_share` of it gold, or gold's share of all images if that is more.
 
-        A few other images do not come up more often than gold ones. Without repeats where there are enough images.
+        So a few other labels do not come up more often than gold ones. Without repeats where there are enough images.
         """
         gold, other = np.flatnonzero(self.gold & self.drawn), np.flatnonzero(~self.gold & self.drawn)
-        if not len(gold):
-            return _pick(other, batch_size, rng)
-        most = min(1 / gold_share - 1, len(other) / len(gold))
-        return np.concatenate([_pick(gold, batch_size, rng), _pick(other, round(batch_size * most), rng)])
+        share = max(gold_share, len(gold) / max(1, len(gold) + len(other)))
+        from_gold = round(batch_size * share) if len(gold) else 0
+        return np.concatenate([_pick(gold, from_gold, rng), _pick(other, batch_size - from_gold, rng)])
 
 
 def build_training_set(
@@ -104,18 +81,13 @@ def build_training_set(
     shape = (len(chosen), size, size)
     images = np.memmap(folder / "images.u8", np.uint8, "w+", shape=(*shape, 3))
     masks = np.memmap(folder / "masks.u8", np.uint8, "w+", shape=shape)
-    coarse = np.memmap(folder / "coarse.u8", np.uint8, "w+", shape=(len(chosen), classes, size, size))
     for index, row in enumerate(chosen):
         images[index] = resize_image(to_rgb8(read_image(row.image_uri, max_pixels)), size)
         if row.mask:
             masks[index] = resize_mask(read_mask(row.mask, classes, max_pixels), size)
-        if row.coarse:
-            seen = decode_probabilities(row.coarse, classes)
-            coarse[index] = np.rint(255 * np.stack([resize_probability(layer, size) for layer in seen]))
     return TrainingSet(
         images,
         masks,
-        coarse,
         np.array([_weight(row) for row in chosen], np.float32),
         np.array([row.label_source == "gold" for row in chosen]),
         np.ones(len(chosen), bool),

@@ -39,8 +39,7 @@ def make_discs(count: int, seed: int = 0, gold: int | None = None) -> TrainingSe
     images = rng.integers(0, 60, (count, SIZE, SIZE, 3), dtype=np.uint8) + 150 * masks[..., None]
     rows = tuple(ImageRow(f"i{k}", f"g{k}", "", f"{k:064x}", SIZE, SIZE) for k in range(count))
     is_gold = np.arange(count) < (count if gold is None else gold)
-    weights, drawn = np.ones(count, np.float32), np.ones(count, bool)
-    return TrainingSet(images.astype(np.uint8), masks, 255 * masks[:, None], weights, is_gold, drawn, rows)
+    return TrainingSet(images.astype(np.uint8), masks, np.ones(count, np.float32), is_gold, np.ones(count, bool), rows)
 
 
 @pytest.fixture

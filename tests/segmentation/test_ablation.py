@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from medweave.config import Augmentation, Consistency, Settings
+from medweave.config import Consistency, Settings
 from medweave.data import ImageRow, MaskRef, write_table
 from medweave.data.masks import encode_mask
 from medweave.segmentation import ablate, evaluate_segmenter, train_on
@@ -19,7 +19,7 @@ from tests.segmentation.conftest import make_discs
 
 @pytest.fixture
 def settings(recipe, compute) -> Settings:
-    parts = {"members": 1, "consistency": Consistency(weight=1.0), "augmentation": Augmentation(mix=0.5)}
+    parts = {"members": 1, "consistency": Consistency(weight=1.0)}
     return Settings(task="x", segmentation=recipe.model_copy(update=parts), compute=compute)
 
 
@@ -37,22 +37,16 @@ def test_one_part_is_off_at_a_time(data, settings):
     weights = {name: variant.data.weights.round(3).tolist() for name, variant in found.items()}
     as_it_was = pytest.approx([1, 1, 0.6, 0, 0])
     assert weights == {
-        "without mixing of images": as_it_was,
-        "without the coarse model on unlabeled images": as_it_was,
         "without consistency on unlabeled images": as_it_was,
         "without weak labels": [1, 1, 0, 0, 0],
         "accepted labels at full weight": [1, 1, 1, 0, 0],
-        "weak labels without the coarse model's share": as_it_was,
-        "generalised cross-entropy on labels": as_it_was,
+        "plain cross-entropy on weak labels": as_it_was,
         "all labels, accepted or not, at full weight": [1, 1, 1, 1, 0],
     }
-    changed = {n: variant.settings.segmentation for n, variant in found.items() if variant.settings != settings}
-    assert changed.keys() == {name for name in found if "weight" not in name and name != "without weak labels"}
-    assert changed["without mixing of images"].augmentation.mix == 0
-    assert changed["without the coarse model on unlabeled images"].self_training == 0
-    assert changed["without consistency on unlabeled images"].consistency.weight == 0
-    assert changed["weak labels without the coarse model's share"].soft == 0
-    assert changed["generalised cross-entropy on labels"].noise == 0.7
+    changed = {name: variant.settings for name, variant in found.items() if variant.settings != settings}
+    assert changed.keys() == {"without consistency on unlabeled images", "plain cross-entropy on weak labels"}
+    assert changed["without consistency on unlabeled images"].segmentation.consistency.weight == 0
+    assert changed["plain cross-entropy on weak labels"].segmentation.noise == 0
     assert data.weights.tolist() == as_it_was
 
 
@@ -69,8 +63,7 @@ def test_synthetic_images_are_a_part_of_their_own(data, settings):
 
 
 def test_what_is_off_anyway_is_left_out(data, settings):
-    unmixed = settings.segmentation.augmentation.model_copy(update={"mix": 0.0})
-    off = {"self_training": 0.0, "consistency": Consistency(weight=0.0), "augmentation": unmixed}
+    off = {"noise": 0.0, "consistency": Consistency(weight=0.0)}
     plain = settings.model_copy(update={"segmentation": settings.segmentation.model_copy(update=off)})
     nothing_accepted = replace(data, weights=np.array([1, 1, 0, 0, 0], np.float32))
     assert [variant.name for variant in variants(nothing_accepted, plain)] == [

@@ -9,7 +9,6 @@ import pytest
 from medweave.config import Settings
 from medweave.data import ImageRow, MaskRef, write_table
 from medweave.data.masks import encode_mask
-from medweave.data.probabilities import encode_probabilities
 from medweave.errors import RunError
 from medweave.segmentation import build_training_set, train_on
 from medweave.segmentation.networks import architecture_of
@@ -68,21 +67,6 @@ def test_of_made_images_only_those_with_an_accepted_label_are_taken(settings, ro
     assert data.weights.tolist() == pytest.approx([1.0, 0.7])
 
 
-def test_what_the_coarse_model_sees_comes_along_and_teaches_where_no_label_does(settings, row, tmp_path):
-    gold = write_table(tmp_path / "gold", [row("g1", "gold", None)])
-    seen = np.zeros((1, 10, 10), np.float32)
-    seen[0, :, 5:] = 0.6
-    weak = write_table(
-        tmp_path / "weak",
-        [replace(row("a", "weak", "review"), coarse=encode_probabilities(seen)), row("b", "weak", "review")],
-    )
-    data = build_training_set([gold, weak], [], settings, tmp_path / "data")
-    assert data.seen.tolist() == [False, True, False]
-    assert data.coarse[1, 0, 16, [0, 31]].tolist() == [0, 153]  # .6 * 255
-    assert data.labelled(by_coarse=True).drawn.tolist() == [True, True, False]
-    assert data.labelled(by_coarse=False).drawn.tolist() == [True, False, False]
-
-
 def test_real_images_come_with_or_without_a_label_and_count_by_their_trust(settings, row, tmp_path):
     gold = write_table(tmp_path / "gold", [row("g1", "gold", None)])
     bare = replace(row("c", "weak", None), label_source="none", label_id=None, mask=MaskRef())
@@ -95,4 +79,4 @@ def test_real_images_come_with_or_without_a_label_and_count_by_their_trust(setti
     assert data.gold.tolist() == [True, False, False, False]
     # 10 of 20 px in the mask's square: at 32 px it is 16 px wide.
     assert [int(mask.sum()) for mask in data.masks] == [256, 256, 256, 0]
-    assert data.labelled(by_coarse=True).drawn.tolist() == [True, True, False, False]
+    assert data.labelled().drawn.tolist() == [True, True, False, False]

@@ -5,74 +5,54 @@ import math
 import pytest
 import torch
 
-from medweave.segmentation.losses import label_loss, one_hot
+from medweave.segmentation.losses import label_loss
 
 
 def half_covered() -> torch.Tensor:
-    targets = torch.zeros(1, 1, 4, 4)
-    targets[:, :, :2] = 1
-    return targets
+    masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    masks[:, :2] = 1
+    return masks
 
 
-def everywhere(targets: torch.Tensor) -> torch.Tensor:
-    return torch.ones(len(targets), *targets.shape[2:])
+def everywhere(masks: torch.Tensor) -> torch.Tensor:
+    return torch.ones(masks.shape)
 
 
 def test_loss_of_an_undecided_network():
     # p = 1/2 everywhere: cross-entropy is ln 2. Soft Dice of a half-covered mask is 2*(8*.5)/(16*.5+8) = 1/2.
-    targets = half_covered()
-    loss = label_loss(torch.zeros(1, 1, 4, 4), targets, everywhere(targets))
+    masks = half_covered()
+    loss = label_loss(torch.zeros(1, 1, 4, 4), masks, everywhere(masks))
     assert loss.tolist() == pytest.approx([math.log(2) + 0.5], abs=1e-4)
 
 
 def test_generalised_cross_entropy_replaces_the_logarithm():
     # (1 - (1/2)^.7) / .7; for q = 1 it is the absolute error 1/2.
-    targets = half_covered()
+    masks = half_covered()
     for noise, entropy in ((0.7, (1 - 0.5**0.7) / 0.7), (1.0, 0.5)):
-        loss = label_loss(torch.zeros(1, 1, 4, 4), targets, everywhere(targets), noise)
+        loss = label_loss(torch.zeros(1, 1, 4, 4), masks, everywhere(masks), noise)
         assert loss.tolist() == pytest.approx([entropy + 0.5], abs=1e-4)
 
 
-def test_each_pixel_has_its_own_exponent():
-    # A quarter of the pixels by absolute error 1/2, the others by ln 2.
-    targets, noise = half_covered(), torch.zeros(1, 4, 4)
-    noise[:, 0] = 1.0
-    loss = label_loss(torch.zeros(1, 1, 4, 4), targets, everywhere(targets), noise)
-    assert loss.tolist() == pytest.approx([0.25 * 0.5 + 0.75 * math.log(2) + 0.5], abs=1e-4)
-
-
-def test_a_soft_target_is_reached_by_its_own_probability():
-    """Cross-entropy of p = 3/4 with the target 3/4; soft Dice of equal maps is 2 * .75 * .75 / 1.5 = .75."""
-    targets = torch.full((1, 1, 4, 4), 0.75)
-    logits = torch.full((1, 1, 4, 4), math.log(3), requires_grad=True)
-    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    assert label_loss(logits, targets, everywhere(targets)).tolist() == pytest.approx([entropy + 0.25], abs=1e-4)
-
-
-def test_one_hot_leaves_the_background_out():
-    assert one_hot(torch.tensor([[[0, 1, 2]]]), 2).tolist() == [[[[0, 1, 0]], [[0, 0, 1]]]]
-
-
 def test_loss_of_a_sure_and_right_network_is_nothing_for_several_classes():
-    targets = one_hot(torch.tensor([[[0, 1], [2, 2]]], dtype=torch.uint8), 2)
+    masks = torch.tensor([[[0, 1], [2, 2]]], dtype=torch.uint8)
     logits = torch.tensor([[[[-40.0, 40], [-40, -40]], [[-40.0, -40], [40, 40]]]])
-    assert label_loss(logits, targets, everywhere(targets)).tolist() == pytest.approx([0.0], abs=1e-4)
+    assert label_loss(logits, masks, everywhere(masks)).tolist() == pytest.approx([0.0], abs=1e-4)
 
 
 def test_pixels_count_by_their_weight():
     # Only the covered half counts: cross-entropy ln 2 over half of the pixels; soft Dice 2*(8*.5)/(8*.5+8) = 2/3.
-    targets = half_covered()
-    loss = label_loss(torch.zeros(1, 1, 4, 4), targets, targets[:, 0])
+    masks = half_covered()
+    loss = label_loss(torch.zeros(1, 1, 4, 4), masks, masks.float())
     assert loss.tolist() == pytest.approx([0.5 * math.log(2) + 0.5 / 3], abs=1e-4)
     # All pixels count a quarter: cross-entropy and Dice a quarter.
-    loss = label_loss(torch.zeros(1, 1, 4, 4), targets, everywhere(targets) / 4)
+    loss = label_loss(torch.zeros(1, 1, 4, 4), masks, everywhere(masks) / 4)
     assert loss.tolist() == pytest.approx([(math.log(2) + 0.5) / 4], abs=1e-4)
 
 
 def test_an_image_of_weight_nothing_has_no_loss_and_no_gradient():
-    targets = half_covered()
+    masks = half_covered()
     logits = torch.zeros(1, 1, 4, 4, requires_grad=True)
-    loss = label_loss(logits, targets, 0 * everywhere(targets)).sum()
+    loss = label_loss(logits, masks, torch.zeros(masks.shape)).sum()
     loss.backward()
     assert loss.item() == 0.0
     assert logits.grad is not None
@@ -81,8 +61,8 @@ def test_an_image_of_weight_nothing_has_no_loss_and_no_gradient():
 
 def test_a_class_that_a_mask_lacks_has_no_dice_where_masks_miss_objects():
     # Nothing in the mask, p = 1/2: cross-entropy ln 2, and soft Dice of 0 counts only if absence is known.
-    targets = torch.zeros(1, 1, 4, 4)
+    masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
     logits = torch.zeros(1, 1, 4, 4)
-    assert label_loss(logits, targets, everywhere(targets)).tolist() == pytest.approx([math.log(2) + 1], abs=1e-4)
-    missing = label_loss(logits, targets, everywhere(targets), present_only=True)
+    assert label_loss(logits, masks, everywhere(masks)).tolist() == pytest.approx([math.log(2) + 1], abs=1e-4)
+    missing = label_loss(logits, masks, everywhere(masks), present_only=True)
     assert missing.tolist() == pytest.approx([math.log(2)], abs=1e-4)

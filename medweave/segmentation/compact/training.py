@@ -18,7 +18,7 @@ from medweave.compact.training import Recipe, program
 from medweave.compact.weights import load_state
 from medweave.segmentation.compact import NAME
 from medweave.segmentation.compact.network import Compact
-from medweave.segmentation.losses import label_loss, one_hot
+from medweave.segmentation.losses import label_loss
 from medweave.segmentation.preprocessing import normalise, resize_image, resize_mask
 
 DEFAULTS = Recipe(Path(), steps=16500, decay=6000, batch=8, side=160)
@@ -58,7 +58,7 @@ class Unprompted:
         images, masks = (part.to(recipe.device) for part in batch)
         with torch.autocast(images.device.type, torch.bfloat16):
             logits = model(normalise(images))
-        return label_loss(logits.float(), one_hot(masks, 1), torch.ones_like(masks, dtype=torch.float32)).mean()
+        return label_loss(logits.float(), masks, torch.ones_like(masks, dtype=torch.float32)).mean()
 
     def held_out(self, recipe: Recipe) -> list[Batch]:
         """Batches from scenes that training never sees."""
