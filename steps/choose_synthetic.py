@@ -16,13 +16,14 @@ from steps.caching import SEGMENTATION
 def choose_synthetic(
     gold: ImageTable, weak: ImageTable, synthetic: ImageTable, settings: Settings
 ) -> tuple[Annotated[ImageTable, "trained_synthetic"], Annotated[dict[str, Any], "synthetic_choice"]]:
-    """The synthetic images to train on, none when cross-validation on gold is not better with them; both figures."""
+    """The synthetic images to train on, none when cross-validation on gold is not surely better with them; both figures."""
     inputs = [table.digest for table in (gold, weak, synthetic)]
     with work_folder("choose_synthetic", *inputs, settings.model_dump(mode="json")) as work:
         rows, choice = choose([gold, weak], list(synthetic), settings, work)
-        if choice.dice_with is not None and choice.dice_without is not None:
+        if choice.dice_with is not None:
             say(
                 f"  {choice.images} synthetic images: Dice {choice.dice_with:.3f} on held-out gold, "
-                f"{choice.dice_without:.3f} without them; {'kept' if choice.kept else 'left out'}"
+                f"{choice.dice_without:.3f} without them (standard error of the difference "
+                f"{choice.standard_error:.3f}); {'kept' if choice.kept else 'left out'}"
             )
         return write_table(work / "chosen", rows), choice.to_json()

@@ -98,12 +98,12 @@ class Validation(Section):
 class SampleChecks(Section):
     """What a sample must pass before it is used; what fails is dropped.
 
-    `false_alarms` is the share of different real images that each measure of likeness would call copies. `coarse_dice`
-    and `labeler_dice` are the least Dice of the mask that an image was made for with what the coarse model, and the
-    labeler prompted by that mask, find on it.
+    `false_alarms` is the share of different real images that would be called copies. `coarse_dice` and `labeler_dice`
+    are the least Dice of the mask that an image was made for with what the coarse model, and the labeler prompted by
+    that mask, find on it.
     """
 
-    false_alarms: Share = 0.01
+    false_alarms: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.01
     coarse_dice: Share = 0.3
     labeler_dice: Share = 0.6
 

@@ -75,9 +75,14 @@ def told_choice(choice: Mapping[str, Any]) -> str:
     count = f"{choice['images']} of {choice['offered']} accepted images"
     if choice["dice_with"] is None:
         return f"Whether {count} help could not be measured on gold, so none was trained on."
+    gain = choice["dice_with"] - choice["dice_without"]
     figures = f"Dice {choice['dice_with']:.3f} on held-out gold with them, {choice['dice_without']:.3f} without"
+    against = f"a difference of {gain:.3f}, its standard error {choice['standard_error']:.3f}"
     verdict = "they train the final model" if choice["kept"] else "they were left out of the final model"
-    return f"Cross-validation with {count}: {figures}; {verdict}."
+    return (
+        f"Cross-validation with {count}: {figures}, {against}; {verdict}. "
+        "The generator has seen the held-out images, so the figure with them is a little optimistic."
+    )
 
 
 def told_copies(checks: Mapping[str, Any]) -> list[tuple[str, str, str]]:

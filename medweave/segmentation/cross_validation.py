@@ -28,7 +28,8 @@ def train_coarse(
     folds than groups of gold; with one group there is one member, which saw all of it, and nothing is measured.
 
     The card's `training` has `folds` (group id to the member that never saw it), the out-of-fold Dice over steps,
-    and `stop_share`, the chosen part of the planned steps.
+    `held_out_dice` (image id to its out-of-fold Dice where training stopped), and `stop_share`, the chosen part of the
+    planned steps.
     """
     gold = data.subset(np.flatnonzero(data.gold))
     groups = [row.group_id for row in gold.rows]
@@ -56,6 +57,9 @@ def train_coarse(
         "steps": steps[best],
         "stop_share": steps[best] / settings.coarse_steps,
         "out_of_fold_dice": [[step, float(value)] for step, value in zip(steps, curve, strict=True) if count > 1],
+        "held_out_dice": {
+            row.image_id: float(dice) for row, dice in zip(gold.rows, scores[:, best], strict=True) if count > 1
+        },
         "folds": {group: int(fold) for group, fold in zip(groups, folds, strict=True)},
         "losses": {f"coarse fold {fold + 1} loss": result.losses for fold, result in enumerate(trained)},
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable
@@ -17,18 +19,22 @@ from medweave.segmentation.training_set import TrainingSet, build_training_set, 
 class SyntheticChoice:
     """What cross-validation said: out-of-fold Dice on gold (None where nothing was measured) with and without them.
 
-    `offered` synthetic images were accepted, of which `images` are within the share that they may have.
+    `offered` synthetic images were accepted, of which `images` are within the share that they may have. Both figures
+    are means over gold's groups, and `standard_error` is that of their paired difference.
     """
 
     offered: int
     images: int
     dice_with: float | None = None
     dice_without: float | None = None
+    standard_error: float | None = None
 
     @property
     def kept(self) -> bool:
-        """Whether they are trained on: only when they help."""
-        return self.dice_with is not None and self.dice_without is not None and self.dice_with > self.dice_without
+        """Whether they are trained on: only when they help by more than one standard error."""
+        if self.dice_with is None or self.dice_without is None or self.standard_error is None:
+            return False
+        return self.dice_with - self.dice_without > self.standard_error
 
     def to_json(self) -> dict[str, Any]:
         """The fields, and `kept`."""
@@ -55,15 +61,28 @@ def choose_synthetic(
     if not chosen:
         return [], SyntheticChoice(offered, 0)
 
-    def measured(name: str, rows: Sequence[ImageRow]) -> float | None:
+    def measured(name: str, rows: Sequence[ImageRow]) -> dict[str, float]:
         data = build_training_set(real, [rows], settings, work / name / "data")
         return _out_of_fold(data, settings, work / name)
 
-    choice = SyntheticChoice(offered, len(chosen), measured("with", chosen), measured("without", []))
+    choice = compare(measured("with", chosen), measured("without", []), offered, len(chosen))
     return (chosen if choice.kept else []), choice
 
 
-def _out_of_fold(data: TrainingSet, settings: Settings, work: Path) -> float | None:
+def compare(with_: Mapping[str, float], without: Mapping[str, float], offered: int, images: int) -> SyntheticChoice:
+    """The choice from the out-of-fold Dice of the same groups with and without synthetic images, two groups or none."""
+    if not with_:
+        return SyntheticChoice(offered, images)
+    dice = np.array([(with_[group], without[group]) for group in with_])
+    error = (dice[:, 0] - dice[:, 1]).std(ddof=1) / np.sqrt(len(dice))
+    return SyntheticChoice(offered, images, float(dice[:, 0].mean()), float(dice[:, 1].mean()), float(error))
+
+
+def _out_of_fold(data: TrainingSet, settings: Settings, work: Path) -> dict[str, float]:
+    """Mean Dice of each group of gold that was held out; nothing when there is only one."""
     coarse = train_coarse(data, settings.data.classes, settings.segmentation, settings.compute, settings.seed, work)
-    training = coarse.card.training
-    return dict(training["out_of_fold_dice"]).get(training["steps"])
+    dice, groups = coarse.card.training["held_out_dice"], {row.image_id: row.group_id for row in data.rows}
+    return {
+        group: float(np.mean([value for image_id, value in dice.items() if groups[image_id] == group]))
+        for group in {groups[image_id]: None for image_id in dice}
+    }

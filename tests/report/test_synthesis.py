@@ -26,7 +26,7 @@ CHECKS = {
     "frechet": {"samples": 31.0, "real": 12.5, "real95": 20.0, "images": 29},
     "agreement": {"coarse": 0.71, "labeler": 0.9},
 }
-CHOICE = {"offered": 20, "images": 12, "dice_with": 0.712, "dice_without": 0.7, "kept": True}
+CHOICE = {"offered": 20, "images": 12, "dice_with": 0.712, "dice_without": 0.7, "standard_error": 0.005, "kept": True}
 MASK = np.pad(np.ones((8, 8), np.uint8), 12)
 PICTURE = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
 

@@ -1,6 +1,7 @@
 """Coarse training: who saw what, where it stops, and the same again from the same seed."""
 
 import numpy as np
+import pytest
 
 from medweave.segmentation.cross_validation import choose_snapshot, snapshots, train_coarse
 from tests.segmentation.conftest import make_discs
@@ -50,6 +51,10 @@ def test_the_card_says_where_it_stopped_and_the_seed_repeats_it(tmp_path, recipe
     assert training["steps"] in (2, 6)
     assert training["stop_share"] == training["steps"] / 6
     assert "out-of-fold Dice" in coarse.curves()
+    held_out = training["held_out_dice"]
+    assert list(held_out) == [row.image_id for row, gold in zip(discs.rows, discs.gold, strict=True) if gold]
+    curve = dict(training["out_of_fold_dice"])
+    assert np.mean(list(held_out.values())) == pytest.approx(curve[training["steps"]])
     again = train_coarse(discs, ("disc",), recipe, compute, 0, tmp_path / "again")
     assert again.digest == coarse.digest
 

@@ -8,7 +8,7 @@ from medweave.config import Settings, Synthesis
 from medweave.data import ImageRow, MaskRef, write_table
 from medweave.data.masks import encode_mask
 from medweave.segmentation import choose_synthetic
-from medweave.segmentation.synthetic_choice import SyntheticChoice, within_share
+from medweave.segmentation.synthetic_choice import SyntheticChoice, compare, within_share
 from tests.segmentation.conftest import SIZE, make_discs
 
 
@@ -54,7 +54,7 @@ def test_images_with_wrong_masks_are_left_out_and_both_figures_told(rows, settin
     assert (choice.offered, choice.images) == (12, 12)
     assert 0 <= choice.dice_with < choice.dice_without <= 1
     told = choice.to_json()
-    assert told["kept"] is False and told["dice_without"] == choice.dice_without
+    assert told["kept"] is False and told["dice_without"] == choice.dice_without and told["standard_error"] > 0
 
 
 def test_nothing_is_trained_when_nothing_was_accepted(rows, settings, tmp_path):
@@ -64,9 +64,28 @@ def test_nothing_is_trained_when_nothing_was_accepted(rows, settings, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize(("with_", "without", "kept"), [(0.7, 0.6, True), (0.6, 0.6, False), (None, None, False)])
-def test_they_are_kept_only_when_they_are_better(with_, without, kept):
-    assert SyntheticChoice(5, 5, with_, without).kept is kept
+@pytest.mark.parametrize(
+    ("gains", "error", "kept"),
+    [
+        ([0.1, 0.2, 0.3], 0.1 / 3**0.5, True),
+        ([0.3, -0.1, -0.1], 0.4 / 3, False),
+        ([0.0, 0.0, 0.0], 0.0, False),
+        ([-0.2, -0.2, -0.2], 0.0, False),
+    ],
+)
+def test_they_are_kept_only_when_they_help_by_more_than_one_standard_error(gains, error, kept):
+    """Standard deviations (n - 1): .1 of .1, .2, .3; .4 / sqrt(3) of .3, -.1, -.1."""
+    without = {"a": 0.5, "b": 0.6, "c": 0.7}
+    with_ = {group: dice + gain for (group, dice), gain in zip(without.items(), gains, strict=True)}
+    choice = compare(with_, without, 9, 5)
+    assert (choice.offered, choice.images, choice.kept) == (9, 5, kept)
+    assert choice.dice_without == pytest.approx(0.6)
+    assert choice.dice_with == pytest.approx(0.6 + sum(gains) / 3)
+    assert choice.standard_error == pytest.approx(error, abs=1e-12)
+
+
+def test_with_nothing_measured_they_are_left_out():
+    assert compare({}, {}, 3, 2) == SyntheticChoice(3, 2) and not SyntheticChoice(3, 2).kept
 
 
 def test_images_made_for_a_mask_of_held_out_patients_are_held_out(discs):

@@ -3,11 +3,12 @@
 Each sample is held against all training images, in all flips, by three measures, of which each sees what the others
 miss: the bits in which perceptual hashes differ (recompressed, resized, brightened), the distance in a feature space
 (redrawn), and the correlation of gray pixels at the best place and scale (cropped). How close is too close is what
-hardly any training image is to another one.
+hardly any training image is to another one: closer than the closest of them, where these are few.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,12 @@ from medweave.synthesis.checks.pictures import SIDE, Features, Pictures, Views, 
 
 SCALES = (1.0, 0.95, 0.9, 0.85, 0.8)
 """Shares of a training image's side that a sample may show."""
-CANDIDATES = 8
+CANDIDATES = 100
 """Nearest flipped images in the feature space, whose pixels are compared."""
+TAIL = 0.2
+"""Share of the training images, those that are closest to another one, by which the limits are set."""
+MEASURES = 3
+SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class TrainingImages:
     """The images that a generator learned from, and how close different ones of them come to each other."""
 
     def __init__(self, real: Pictures, features: Features, false_alarms: float, same_bits: int) -> None:
-        """`false_alarms` is the share of different training images that each measure would call copies (0..1).
+        """`false_alarms` is the share of different images that all measures together would call copies (above 0).
 
         Images of one group, or of which the hashes differ in at most `same_bits` bits, are not different ones.
         Raises InputError when no two images are different.
@@ -72,12 +77,13 @@ class TrainingImages:
         if not different:
             raise InputError("near-copies: no two training images are different; give more images")
         among = [_closeness(self._views.only(index), self._views, alike[index])[0] for index in different]
+        share = false_alarms / MEASURES
         self.limits = Closeness(
-            float(np.quantile([one.bits for one in among], false_alarms)),
-            float(np.quantile([one.distance for one in among], false_alarms)),
-            float(np.quantile([one.correlation for one in among], 1 - false_alarms)),
+            lower_tail([one.bits for one in among], share),
+            lower_tail([one.distance for one in among], share),
+            1.0 - lower_tail([1.0 - one.correlation for one in among], share),
         )
-        """The `false_alarms` quantile of how close different training images are."""
+        """What a different image comes below, or for the correlation above, in a third of `false_alarms` of cases."""
 
     @property
     def features(self) -> NDArray[np.float32]:
@@ -135,3 +141,14 @@ def _correlation(gray: NDArray[np.uint8], whole: NDArray[np.uint8]) -> float:
         if window.std() > 0:
             highest = max(highest, float(cv2.matchTemplate(whole, window, cv2.TM_CCOEFF_NORMED).max()))
     return highest
+
+
+def lower_tail(values: Sequence[float], share: float) -> float:
+    """What the share of further such values, all positive, is below; the share may be less than one of them.
+
+    Weissman's estimate (1978) from the lowest fifth, by Hill's index of their inverses.
+    """
+    ordered = np.maximum(np.sort(values), SMALLEST)
+    lowest = min(max(1, round(TAIL * len(ordered))), len(ordered) - 1)
+    index = float(np.log(ordered[lowest] / ordered[:lowest]).mean())
+    return float(ordered[lowest] * (share * len(ordered) / lowest) ** index)

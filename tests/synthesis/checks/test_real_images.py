@@ -16,12 +16,13 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "busi"
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the real data is not beside the checkout")
+def small(image):
+    return cv2.resize(np.ascontiguousarray(image), (64, 64), interpolation=cv2.INTER_AREA)
+
+
 def test_flipped_brightened_and_cropped_patients_are_caught():
     found = list_images(str(DATA / "unlabeled/images"))[::6]
     images = [to_rgb8(read_image(uri, 10**8)) for _, uri in found]
-
-    def small(image):
-        return cv2.resize(np.ascontiguousarray(image), (64, 64), interpolation=cv2.INTER_AREA)
 
     def changed(image):
         height, width = image.shape[:2]
@@ -31,3 +32,12 @@ def test_flipped_brightened_and_cropped_patients_are_caught():
     training = TrainingImages(pictures([small(image) for image in images]), image_features, 0.01, 28)
     copies = training.compare(views_of([small(changed(image)) for image in images[:6]], image_features))
     assert [copy.nearest for copy in copies if copy.by] == [f"i{k}" for k in range(6)]
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the real data is not beside the checkout")
+def test_other_patients_are_no_copies():
+    parts = [list_images(str(DATA / part / "images")) for part in ("unlabeled", "test")]
+    real, others = [[small(to_rgb8(read_image(uri, 10**8))) for _, uri in part[::2]] for part in parts]
+    training = TrainingImages(pictures(real), image_features, 0.01, 28)
+    found = training.compare(views_of(others, image_features))
+    assert sum(bool(one.by) for one in found if one.closeness.bits > 28) <= 2
