@@ -22,10 +22,12 @@ from steps.promote import promote
 from steps.register import register
 from steps.report import report
 from steps.require_ready import require_ready
+from steps.sample_part import sample_part
 from steps.synthesize import synthesize
 from steps.train_baseline import train_baseline
 from steps.train_coarse import train_coarse
 from steps.train_final import train_final
+from steps.train_generator import train_generator
 from steps.validate import validate
 
 
@@ -44,12 +46,12 @@ def training(settings: Settings) -> None:
     recipe = settings.only("data", "segmentation", "compute")
     labeling = settings.only("data", "labeling", "quality", "compute")
     labelled = [("gold", gold), ("unlabeled", unlabeled)]
+    parts = settings.cluster.parts if settings.cluster.parts > 1 else 0
     weak, checked = unlabeled, "require_ready"
     for left in reversed(range(settings.labeling.rounds)):
         at = f"_round_{settings.labeling.rounds - left}" if left else ""
         coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after=checked)
         fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
-        parts = settings.cluster.labelers if settings.cluster.labelers > 1 else 0
         for part in range(parts):
             label_part(
                 unlabeled, gold, coarse, labeler, fitted, part, parts, labeling,
@@ -70,7 +72,12 @@ def training(settings: Settings) -> None:
 
     found: dict[str, Any] = {}
     if settings.synthesis.enabled:
-        samples, _ = synthesize(gold, weak, settings.only("data", "synthesis", "compute"), after=checked)
+        making = settings.only("data", "synthesis", "compute")
+        generator = train_generator(gold, weak, making, after=checked)
+        for part in range(parts):
+            sample_part(generator, gold, weak, part, parts, making, id=f"synthesize_part_{part + 1}")
+        sampled = [f"synthesize_part_{part + 1}" for part in range(parts)]
+        samples = synthesize(generator, gold, weak, making, after=sampled)
         of_samples = label(samples, gold, coarse, labeler, fitted, "synthetic", labeling, id="label_synthetic")
         kept, found["checks"] = check_samples(
             samples, of_samples, gold, weak, labeler, fitted,

@@ -378,8 +378,8 @@ class Cluster(Section):
     """How steps run on Kubernetes; on one machine nothing of it is used.
 
     `steps` names the pods of steps that `pod` does not fit. Steps with GPUs ask for the resource `gpu` on nodes
-    labelled `gpu_nodes`, past the taint of the resource's name. At most `parallel` steps run at a time; the unlabeled
-    images are spread over `labelers` steps. A pod that no node takes for `wait` seconds ends the run.
+    labelled `gpu_nodes`, past the taint of the resource's name. At most `parallel` steps run at a time; labelling and
+    sampling are spread over `parts` steps. A pod that no node takes for `wait` seconds ends the run.
     """
 
     pod: Pod = Pod()
@@ -387,7 +387,7 @@ class Cluster(Section):
     gpu_nodes: Mapping[str, str] = {}
     gpu: str = "nvidia.com/gpu"
     parallel: Positive = 4
-    labelers: Positive = 1
+    parts: Positive = 1
     wait: Positive = 900
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -27,6 +28,26 @@ def sample_images(
     generator: Generator, wanted: Sequence[Condition] | int, settings: Settings, folder: Path, seed: int
 ) -> ImageTable:
     """Make an image for each condition, or so many free ones; files in `folder`/images, the table in `folder`.
+
+    Shards that `sample_part` has left there are not made again; see there.
+    """
+    sample_part(generator, wanted, settings, folder, seed, 0, 1)
+    try:
+        return ShardWriter(folder).finish()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def sample_part(
+    generator: Generator,
+    wanted: Sequence[Condition] | int,
+    settings: Settings,
+    folder: Path,
+    seed: int,
+    part: int,
+    parts: int,
+) -> int:
+    """Make the shards whose number, modulo `parts`, is `part`, and return how many images they hold.
 
     Rows have label source `synthetic`, a group of their own, and in `made_by` the generator's digest, seed and index,
     sampler, steps, guidance and code, and `condition`: the mask's digest, `origin` and `change` (None for a free image,
@@ -54,9 +75,10 @@ def sample_images(
         _claim(folder, {**how, "masks": masks, "shard_rows": shard_rows, "precision": settings.compute.precision})
         (folder / "images").mkdir(exist_ok=True)
         starts = range(0, len(conditions), shard_rows)
-        todo = [(shard, start) for shard, start in enumerate(starts) if not writer.has(shard)]
-        left = sum(len(conditions[start : start + shard_rows]) for _, start in todo)
-        with progress.task("sample", len(conditions), len(conditions) - left, unit="images") as shown:
+        mine = list(enumerate(starts))[part::parts]
+        todo = [(shard, start) for shard, start in mine if not writer.has(shard)]
+        total, left = (sum(len(conditions[start : start + shard_rows]) for _, start in of) for of in (mine, todo))
+        with progress.task("sample", total, total - left, unit="images") as shown:
             for shard, start in todo:
                 rows: list[ImageRow] = []
                 for first, batch in _batches(conditions[start : start + shard_rows], start):
@@ -68,9 +90,13 @@ def sample_images(
                         rows.append(_write(path, image, condition, made_by))
                     shown.advance(len(batch))
                 writer.write(shard, rows)
-        return writer.finish()
+        return total
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); free space there") from None
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written ({error.strerror or error}); free space there")
 
 
 def _check(generator: Generator, conditions: Sequence[Condition | None]) -> None:
@@ -96,7 +122,7 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
         if path.read_text(encoding="utf-8") != text:
             raise InputError(f"{folder}: holds samples made in another way; choose another folder or remove it")
         return
-    aside = path.with_suffix(".part")
+    aside = path.with_suffix(f".{uuid4().hex}.part")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
 

@@ -9,9 +9,9 @@ from pipelines.store import artifact
 def test_parts_label_everything_between_them_and_one_step_gathers_it(medweave, config, tmp_path):
     """A margin that no other test has, so that no label is there yet; the other way round with another margin."""
     digests = []
-    for labelers in (1, 2):
-        settings = ["--set", "labeling.prompts.margin=0.07", "--set", f"cluster.labelers={labelers}"]
-        output = tmp_path / str(labelers)
+    for parts in (1, 2):
+        settings = ["--set", "labeling.prompts.margin=0.07", "--set", f"cluster.parts={parts}"]
+        output = tmp_path / str(parts)
         ended = medweave("run", "--config", config, *settings, "--output", output)
         assert ended.status == 0, ended.err
         run = find_run(f"run:{json.loads((output / 'summary.json').read_text())['run_id']}")
@@ -22,7 +22,7 @@ def test_parts_label_everything_between_them_and_one_step_gathers_it(medweave, c
     ended = medweave("run", "--config", config, *settings, "--output", tmp_path / "parts")
     assert ended.status == 0, ended.err
     run = find_run(f"run:{json.loads((tmp_path / 'parts' / 'summary.json').read_text())['run_id']}")
-    parts = [artifact(run, f"label_unlabeled_part_{part}", "labelled") for part in (1, 2)]
+    labelled = [artifact(run, f"label_unlabeled_part_{part}", "labelled") for part in (1, 2)]
     labels = artifact(run, "label_unlabeled", "labels")
-    assert sum(parts) == len(labels) == 6 and parts[0] == parts[1]
+    assert labelled == [3, 3] and len(labels) == 6
     assert {row.label_source for row in labels} <= {"weak", "none"}

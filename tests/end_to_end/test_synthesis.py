@@ -59,7 +59,7 @@ def test_a_run_with_synthesis_keeps_the_summary_and_tells_of_its_images(syntheti
 
 def test_samples_say_how_they_were_made(synthetic):
     run = Client().get_pipeline_run(json.loads((synthetic / "summary.json").read_text())["run_id"])
-    generator, samples = artifact(run, "synthesize", "generator"), list(artifact(run, "synthesize", "samples"))
+    generator, samples = artifact(run, "train_generator", "generator"), list(artifact(run, "synthesize", "samples"))
     assert len(samples) == 6
     known = {row.image_id: row.group_id for name in ("gold", "unlabeled") for row in artifact(run, "ingest", name)}
     for index, row in enumerate(samples):

@@ -13,7 +13,7 @@ from medweave.data import ImageTable
 from medweave.data.images import read_image
 from medweave.data.masks import decode_mask
 from medweave.errors import InputError
-from medweave.synthesis import Condition, sample_images, train_generator
+from medweave.synthesis import Condition, sample_images, sample_part, train_generator
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -76,6 +76,19 @@ def test_a_broken_run_goes_on_to_the_same_bytes(generator, conditions, make_sett
     in_the_way.rmdir()
     assert sample_images(generator, conditions, settings, folder, seed=0).digest == digest
     assert files_of(folder) == expected
+
+
+def test_parts_make_the_same_images_between_them(generator, conditions, make_settings, tmp_path):
+    settings = make_settings(shard_rows=2)
+    whole = sample_images(generator, conditions, settings, tmp_path / "whole", seed=0)
+    made = [sample_part(generator, conditions, settings, tmp_path / "parts", 0, part, 2) for part in (1, 0)]
+    assert made == [2, 3]  # of three shards of 2, 2 and 1 the second, and the others
+    with pytest.raises(InputError, match="no image table here"):
+        len(ImageTable(tmp_path / "parts"))
+    images = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts" / "images").iterdir()}
+    gathered = sample_images(generator, conditions, settings, tmp_path / "parts", seed=0)
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts" / "images").iterdir()} == images
+    assert [row.image_sha256 for row in gathered] == [row.image_sha256 for row in whole]
 
 
 def test_a_finished_run_is_not_repeated(generator, conditions, make_settings, tmp_path):
