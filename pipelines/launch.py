@@ -47,6 +47,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
 
     from pipelines.training import training
     from steps.cost import label_seconds, peak_memory_mb
+    from steps.refresh import refresh
 
     name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     with SystemMetrics() as measured:
@@ -58,6 +59,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
         if cluster.is_kubernetes():
             wait_for(runs_named(name)[0].id, settings.cluster.wait)
     drop_finished()
+    refresh(settings)
     run = runs_named(name)[0]
     for file, step, page in STEP_PAGES:
         if step in run.steps and run.steps[step].outputs:

@@ -26,6 +26,7 @@ def run_monitoring(
     store.configure(debug)
     open_store()
     from pipelines.monitoring import monitoring
+    from steps.refresh import refresh
 
     runs = (run for run in store.completed_runs() if settings_of(run).model_name == settings.model_name)
     newest = next(runs, None)
@@ -35,6 +36,7 @@ def run_monitoring(
     except Exception:
         if debug or not runs_named(name):
             raise
+    refresh(settings)
     run = runs_named(name)[0]
     raise_if_failed(run)
     batch: dict[str, Any] = store.artifact(run, "judge_batch", "batch")

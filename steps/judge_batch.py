@@ -7,9 +7,10 @@ from zenml.types import HTMLString
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.monitoring import judge, store_of, update_workspace, versions_of, write_metrics
+from medweave.data.corrections import store_of as corrections_of
+from medweave.monitoring import expert_masks, judge, review_batches, store_of
 from medweave.monitoring.store import PAGE
-from medweave.tracking import connect
+from steps.refresh import refresh
 
 
 @step(enable_cache=False)
@@ -21,10 +22,12 @@ def judge_batch(
     images: str,
     settings: Settings,
 ) -> tuple[Annotated[dict[str, Any], "batch"], Annotated[HTMLString, "drift_page"]]:
-    """The batch's facts with its verdict, and drift.html; Evidently's workspace and the metrics take it up."""
+    """The batch's facts with its verdict, and drift.html.
+
+    The dashboards take it up, with what experts have said of earlier batches by now.
+    """
     store = store_of(settings)
     batch = judge(store, measured, training, gold, images, observed["champion"], observed["labels"], settings)
-    versions = versions_of(connect(settings.tracking), settings.model_name)
-    update_workspace(store, versions, settings)
-    write_metrics(store, versions, settings)
+    review_batches(store, expert_masks(gold, corrections_of(settings.data, settings.task)), settings.data)
+    refresh(settings)
     return batch.to_json(), HTMLString((store.folder(batch) / PAGE).read_text(encoding="utf-8"))

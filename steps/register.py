@@ -23,7 +23,7 @@ from medweave.segmentation import Evaluation, Segmenter
 from medweave.tracking import Context, Registration, RunRecord, connect, keep, keep_rest, send
 from medweave.tracking.lineage import FOLDER, write_lineage
 from steps.model_control_plane import name_each_other
-from steps.run_facts import checks, dataset_records, environment, lineage_facts, test_metrics
+from steps.run_facts import checks, dataset_records, environment, label_metrics, lineage_facts, test_metrics
 
 
 @step(enable_cache=False)
@@ -70,7 +70,7 @@ def register(
             task=settings.task,
             name=run.name,
             settings=facts["config"],
-            metrics=test_metrics(measured, gain),
+            metrics=test_metrics(measured, gain) | label_metrics(drift, {"weak": weak, "synthetic": synthetic}),
             curves={**coarse.curves(), **baseline.curves(), **final.curves()},
             datasets=dataset_records(settings.task, tables),
             artifacts=sorted(files.iterdir()),

@@ -11,7 +11,7 @@ from typing import Any
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.data.table import schema
+from medweave.data.table import Decision, schema
 from medweave.labeling import FittedLabeler
 from medweave.segmentation import Interval, Segmenter
 from medweave.tracking import Context, DatasetRecord
@@ -19,6 +19,7 @@ from medweave.version import code_digest
 
 PACKAGES = ("torch", "torchvision", "segmentation-models-pytorch", "monai", "zenml", "mlflow", "numpy")
 MLFLOW_TYPES = {"string": "string", "int32": "integer", "double": "double", "binary": "binary"}
+DECISIONS: tuple[Decision, ...] = ("accept", "review", "reject")
 TOLD = ("source", "features", "labels", "groups", "rank_correlation", "coverage", "coarse_dice")
 
 
@@ -33,6 +34,25 @@ def test_metrics(measured: Mapping[str, Mapping[str, Any]], gain: Interval) -> d
     }
     metrics |= {f"test/{model}/empty_rate": summary["empty_rate"] for model, summary in measured.items()}
     return metrics | {"test/delta/dice": gain.mean, "test/delta/dice_low": gain.low, "test/delta/dice_high": gain.high}
+
+
+def label_metrics(drift: Mapping[str, Any], made: Mapping[str, ImageTable]) -> dict[str, float]:
+    """What labels a run made, as MLflow's metrics: medians by source, counts by decision, mean predicted Dice.
+
+    `drift` is what `LabelReport.to_json` gave; its sources are named such as `weak` and `weak accepted`.
+    """
+    metrics: dict[str, float] = {}
+    for source, features in drift["drift"].items():
+        metrics |= {f"labels/gold/{one['feature']}": one["gold_median"] for one in features}
+        metrics |= {f"labels/{source}/{one['feature']}": one["median"] for one in features}
+    for source, table in made.items():
+        rows = [row for shard in table.shards(["decision", "predicted_dice"]) for row in shard if row.decision]
+        decided = Counter(row.decision for row in rows)
+        metrics |= {f"decisions/{source}/{decision}": float(decided[decision]) for decision in DECISIONS if rows}
+        predicted = [row.predicted_dice for row in rows if row.predicted_dice is not None]
+        if predicted:
+            metrics[f"labels/{source}/predicted_dice"] = sum(predicted) / len(predicted)
+    return metrics
 
 
 def code() -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from medweave.monitoring.judging import judge
 from medweave.monitoring.measuring import Observers, measure
-from medweave.monitoring.metrics import write_metrics
+from medweave.monitoring.metrics import RunState, write_metrics
 from medweave.monitoring.recording import alert_text, batch_record
 from medweave.monitoring.reference import measured_training
 from medweave.monitoring.retraining import Retraining, decide_retraining
-from medweave.monitoring.store import Batch, BatchStore, monitoring_folder, store_of
+from medweave.monitoring.reviewed import Reviewed, expert_masks, review_batches, reviewed_batches
+from medweave.monitoring.store import Batch, BatchStore, is_monitored, monitoring_folder, store_of
 from medweave.monitoring.taking import take_batch
 from medweave.monitoring.versions import Version, versions_of
 from medweave.monitoring.workspace import update_workspace
@@ -16,14 +17,20 @@ __all__ = [
     "BatchStore",
     "Observers",
     "Retraining",
+    "Reviewed",
+    "RunState",
     "Version",
     "alert_text",
     "batch_record",
     "decide_retraining",
+    "expert_masks",
+    "is_monitored",
     "judge",
     "measure",
     "measured_training",
     "monitoring_folder",
+    "review_batches",
+    "reviewed_batches",
     "store_of",
     "take_batch",
     "update_workspace",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.monitoring.page import batch_page
+from medweave.monitoring.reviewed import MASKS, write_masks
 from medweave.monitoring.rows import sample_rows, summarise_rows, write_rows
 from medweave.monitoring.store import PAGE, ROWS, Batch, BatchStore
 from medweave.quality import judge_batch
@@ -44,6 +45,7 @@ def judge(
     seed = settings.seed
     with store.lock(), store.aside() as files:
         write_rows(table, files / ROWS)
+        write_masks(table, files / MASKS)
         rows = sample_rows(files / ROWS, MOST, seed)
         reference = training.digest
         accepted = [one for one in store.batches() if one.level != "drift" and one.digest != table.digest]

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from medweave.config import Settings
+from medweave.monitoring.reviewed import Reviewed
 from medweave.monitoring.store import Batch, BatchStore
 from medweave.monitoring.versions import Version
 from medweave.quality import LEVELS
 
 FILE = "medweave.prom"
+STATES = ("running", "completed", "failed")
 Sample = tuple[Mapping[str, str], float]
 
 
-def write_metrics(store: BatchStore, versions: Sequence[Version], settings: Settings) -> None:
+@dataclass(frozen=True)
+class RunState:
+    """The newest run of a pipeline (`training`, `monitoring`): one of `STATES`, and when it began, in Unix seconds."""
+
+    pipeline: str
+    state: str
+    began: float
+
+
+def write_metrics(
+    store: BatchStore,
+    versions: Sequence[Version],
+    reviewed: Mapping[str, Reviewed],
+    runs: Sequence[RunState],
+    settings: Settings,
+) -> None:
     """Write `medweave.prom` into the task's folder, aside and then renamed."""
     with store.lock():
         batches = store.batches()
         aside = store.root / f".{FILE}.part"
-        aside.write_text(exposition(settings.task, batches, versions), encoding="utf-8")
+        aside.write_text(exposition(settings.task, batches, versions, reviewed, runs), encoding="utf-8")
         aside.replace(store.root / FILE)
 
 
-def exposition(task: str, batches: Sequence[Batch], versions: Sequence[Version]) -> str:
+def exposition(
+    task: str,
+    batches: Sequence[Batch],
+    versions: Sequence[Version],
+    reviewed: Mapping[str, Reviewed],
+    runs: Sequence[RunState],
+) -> str:
     """The metrics as text (Prometheus exposition format 0.0.4); a metric without samples is left out."""
+    of = {"task": task}
     lines = []
-    for name, text, samples in _metrics(task, batches, versions):
+    for name, text, samples in (*_of_batches(of, batches, reviewed), *_of_models(of, versions, runs)):
         told = [f"medweave_{name}{_labels(labels)} {value!r}" for labels, value in samples]
         if told:
             lines += [f"# HELP medweave_{name} {text}", f"# TYPE medweave_{name} gauge", *told]
     return "\n".join(lines) + "\n"
 
 
-def _metrics(
-    task: str, batches: Sequence[Batch], versions: Sequence[Version]
+def _of_batches(
+    of: Mapping[str, str], batches: Sequence[Batch], reviewed: Mapping[str, Reviewed]
 ) -> Iterator[tuple[str, str, Iterable[Sample]]]:
-    of = {"task": task}
     last = batches[-1:]
     columns = [({**of, "column": one["column"], "against": one["against"]}, one) for b in last for one in _columns(b)]
     yield (
@@ -66,14 +90,30 @@ def _metrics(
         "Mean of each column over the last batch.",
         [({**of, "column": name}, float(summary["mean"])) for batch in last for name, summary in batch.summary.items()],
     )
+    known = [reviewed[batch.id] for batch in batches if batch.id in reviewed]
+    yield (
+        "true_dice",
+        "Mean Dice of the newest batch that experts have drawn images of.",
+        [(of, one.dice) for one in known[-1:]],
+    )
+    yield (
+        "reviewed_images",
+        "Images of that batch that experts have drawn.",
+        [(of, float(r.images)) for r in known[-1:]],
+    )
+
+
+def _of_models(
+    of: Mapping[str, str], versions: Sequence[Version], runs: Sequence[RunState]
+) -> Iterator[tuple[str, str, Iterable[Sample]]]:
     yield (
         "labels",
-        "Labels of the newest version, by source and decision.",
+        "Labels made for the newest version, by source and decision.",
         [
-            ({**of, "source": source, "decision": decision}, float(count))
+            ({**of, "source": source, "decision": decision}, count)
             for version in versions[-1:]
-            for source, (learned, made) in version.labels.items()
-            for decision, count in (("accepted", learned), ("not_accepted", made - learned))
+            for source, decisions in version.decisions.items()
+            for decision, count in decisions.items()
         ],
     )
     yield (
@@ -84,8 +124,22 @@ def _metrics(
     yield "champion_version", "Version in use.", [(of, float(v.number)) for v in versions if v.champion]
     yield (
         "champion_timestamp_seconds",
-        "When the version in use was promoted.",
+        "Since when the version in use is in use.",
         [(of, (v.promoted_at or v.made).timestamp()) for v in versions if v.champion],
+    )
+    yield (
+        "run_state",
+        "State of the newest run of each pipeline: 1 for the one that it is in.",
+        [
+            ({**of, "pipeline": run.pipeline, "state": state}, float(run.state == state))
+            for run in runs
+            for state in STATES
+        ],
+    )
+    yield (
+        "run_timestamp_seconds",
+        "When the newest run of each pipeline began.",
+        [({**of, "pipeline": run.pipeline}, run.began) for run in runs],
     )
 
 

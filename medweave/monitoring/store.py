@@ -57,6 +57,11 @@ def monitoring_folder(settings: Settings) -> Path:
     return Path(settings.monitoring.folder).absolute() if settings.monitoring.folder else home() / "monitoring"
 
 
+def is_monitored(settings: Settings) -> bool:
+    """Whether a batch of this task was ever taken in."""
+    return (monitoring_folder(settings) / settings.task / "batches").is_dir()
+
+
 def store_of(settings: Settings) -> BatchStore:
     """The batches of this task."""
     return BatchStore(monitoring_folder(settings) / settings.task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LEARNED = re.compile(r"(\d+) of (\d+)")
+Counted = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version: when it was made and promoted, mean test Dice of it and of gold-only training (None: not known).
+    """One version: when it was made, when last promoted or gone back to, how good it is.
 
-    `labels` maps a label source to how many of its labels were learned from and how many were made.
+    `dice` and `gold_only` are the mean test Dice of it and of training on gold alone (None: not known).
+
+    `decisions` maps a label source to how many of its labels were accepted, to review and rejected (`accept`, `review`,
+    `reject`), `labels` a source, `gold` among them, to the medians of its labels' features and the mean predicted Dice.
     """
 
     number: int
@@ -28,7 +31,8 @@ class Version:
     promoted_at: datetime | None
     dice: float | None
     gold_only: float | None
-    labels: dict[str, tuple[int, int]] = field(default_factory=dict)
+    decisions: Counted = field(default_factory=dict)
+    labels: Counted = field(default_factory=dict)
 
 
 def versions_of(client: MlflowClient, name: str) -> list[Version]:
@@ -39,8 +43,8 @@ def versions_of(client: MlflowClient, name: str) -> list[Version]:
     found = []
     for version in client.search_model_versions(f"name='{name}'"):
         tags = version.tags
-        matches = {key: LEARNED.fullmatch(value) for key, value in tags.items() if key.startswith("labels.")}
-        at = tags.get("promotion.time")
+        metrics = client.get_run(version.run_id).data.metrics if version.run_id else {}
+        at = max((tags[key] for key in ("promotion.time", "rollback.time") if key in tags), default=None)
         found.append(
             Version(
                 number=int(version.version),
@@ -50,10 +54,22 @@ def versions_of(client: MlflowClient, name: str) -> list[Version]:
                 promoted_at=datetime.fromisoformat(at) if at else None,
                 dice=_mean(tags.get("test_dice")),
                 gold_only=_mean(tags.get("gold_only_dice")),
-                labels={key.removeprefix("labels."): (int(m[1]), int(m[2])) for key, m in matches.items() if m},
+                decisions=_by_source(metrics, "decisions"),
+                labels=_by_source(metrics, "labels"),
             )
         )
     return sorted(found, key=lambda version: version.number)
+
+
+def _by_source(metrics: Mapping[str, float], kind: str) -> Counted:
+    """Metrics named `kind/source/name` as source to name to value."""
+    found: Counted = {}
+    for key, value in metrics.items():
+        first, _, rest = key.partition("/")
+        source, _, name = rest.partition("/")
+        if first == kind:
+            found.setdefault(source, {})[name] = value
+    return found
 
 
 def _mean(told: str | None) -> float | None:

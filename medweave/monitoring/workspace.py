@@ -17,6 +17,7 @@ from typing import Any
 
 from medweave.config import Settings
 from medweave.monitoring.panels import dashboard
+from medweave.monitoring.reviewed import Reviewed
 from medweave.monitoring.store import Batch, BatchStore, monitoring_folder
 from medweave.monitoring.versions import Version
 from medweave.quality import LEVELS
@@ -27,18 +28,16 @@ FOLDER = "evidently"
 NAMESPACE = uuid.UUID("6f0a3f0e-94a1-4d0a-9c4b-6d6564776561")
 
 
-def update_workspace(store: BatchStore, versions: Sequence[Version], settings: Settings) -> Path:
-    """Bring the task's project up to the stored batches and versions; returns the workspace's folder."""
+def update_workspace(
+    store: BatchStore, versions: Sequence[Version], reviewed: Mapping[str, Reviewed], settings: Settings
+) -> Path:
+    """Bring the task's project up to the stored batches, what experts say of them, and versions; returns the folder."""
     workspace = monitoring_folder(settings) / FOLDER
     with store.lock():
         batches = store.batches()
-        wanted = {_id(settings.task, f"batch {one.id}"): _batch_point(one) for one in batches}
-        wanted |= {
-            _id(settings.task, f"version {one.number} {one.promoted}"): _version_point(one)
-            for one in versions
-            if one.dice is not None
-        }
-        _update(workspace, settings.task, wanted)
+        points = [_batch_point(one, reviewed.get(one.id)) for one in batches]
+        points += [_version_point(one) for one in versions if one.dice is not None]
+        _update(workspace, settings.task, {_id(settings.task, repr(point)): point for point in points})
     return workspace
 
 
@@ -46,18 +45,24 @@ Point = tuple[str, datetime, list[str], Mapping[str, float]]
 """Name, time, tags and values of a snapshot."""
 
 
-def _batch_point(batch: Batch) -> Point:
+def _batch_point(batch: Batch, reviewed: Reviewed | None) -> Point:
     columns = batch.verdict["columns"]
     values = {"verdict": float(LEVELS.index(batch.verdict["level"])), "images": float(batch.images)}
     values |= {level: float(sum(one["level"] == level for one in columns)) for level in ("watch", "drift")}
     values |= {name: float(summary["mean"]) for name, summary in batch.summary.items()}
     values |= {f"effect {one['column']}": float(one["effect"]) for one in columns if one["against"] == "training"}
+    if reviewed:
+        values["true_dice"] = reviewed.dice
     return f"{batch.level} {batch.id}", datetime.fromisoformat(batch.time), ["batch", batch.labels], values
 
 
 def _version_point(version: Version) -> Point:
     values = {"dice": version.dice, "gold_only": version.gold_only, "promoted": float(version.promoted)}
-    values |= {f"learned {source}": learned / made for source, (learned, made) in version.labels.items() if made}
+    for source, decided in version.decisions.items():
+        values |= {
+            f"decision {source}/{decision}": count / sum(decided.values()) for decision, count in decided.items()
+        }
+    values |= {f"run {name}/{source}": value for source, of in version.labels.items() for name, value in of.items()}
     known = {name: value for name, value in values.items() if value is not None}
     return f"version {version.number}", version.made, ["version"], known
 

@@ -44,7 +44,11 @@ def test_images_of_the_same_source_end_with_0_and_are_recorded(trained, medweave
     assert run.data.tags["batch"] == batch["id"] and run.data.metrics["images"] == 40
     assert run.inputs.dataset_inputs[0].dataset.digest == batch["digest"][:36]
     assert Client().get_pipeline_run(run.data.tags["zenml_run_id"]).pipeline.name == "monitoring"
-    assert 'medweave_batch_images{task="tiny"} 40.0' in (session_home / "monitoring/tiny/medweave.prom").read_text()
+    metrics = (session_home / "monitoring/tiny/medweave.prom").read_text()
+    assert 'medweave_batch_images{task="tiny"} 40.0' in metrics
+    assert 'medweave_run_state{task="tiny",pipeline="monitoring",state="completed"} 1.0' in metrics
+    assert 'medweave_run_state{task="tiny",pipeline="training",state="completed"} 1.0' in metrics
+    assert 'medweave_labels{task="tiny",source="weak",decision="accept"}' in metrics
     assert len(list((session_home / "monitoring/evidently").glob("*/snapshots/*.json"))) >= 2
 
 

@@ -13,7 +13,7 @@ from tests.monitoring.conftest import add, batch
 @pytest.fixture
 def get(store, settings):
     (store.folder(add(store, batch(0, "drift"))) / PAGE).write_text("<h1>page</h1>")
-    write_metrics(store, [], settings)
+    write_metrics(store, [], {}, [], settings)
     (other := store.root.parent / "other").mkdir()
     (other / "medweave.prom").write_text((store.root / "medweave.prom").read_text().replace("tiny", "other"))
     with front_server(store.root.parent, [("MLflow", "runs", "http://127.0.0.1:1")], 0) as server:
