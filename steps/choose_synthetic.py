@@ -16,7 +16,7 @@ from steps.caching import SEGMENTATION
 def choose_synthetic(
     gold: ImageTable, weak: ImageTable, synthetic: ImageTable, settings: Settings
 ) -> tuple[Annotated[ImageTable, "trained_synthetic"], Annotated[dict[str, Any], "synthetic_choice"]]:
-    """The synthetic images to train on, none when cross-validation on gold is not surely better with them; both figures."""
+    """The synthetic images to train on, none unless cross-validation on gold is surely better with them; figures."""
     inputs = [table.digest for table in (gold, weak, synthetic)]
     with work_folder("choose_synthetic", *inputs, settings.model_dump(mode="json")) as work:
         rows, choice = choose([gold, weak], list(synthetic), settings, work)
