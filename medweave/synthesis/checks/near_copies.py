@@ -69,7 +69,8 @@ class TrainingImages:
         self._ids = real.ids
         plain = views_of(real.images, features)
         self._mean = plain.features.mean(axis=(0, 1))
-        self._deviation = plain.features.std(axis=(0, 1)) + np.float32(1e-6)
+        deviation = plain.features.std(axis=(0, 1))
+        self._deviation = np.maximum(deviation, max(float(np.median(deviation)), SMALLEST))
         self._views = self._standard(plain)
         alike = np.equal.outer(np.array(real.groups), np.array(real.groups))
         alike |= _bits(self._views, self._views) <= same_bits
@@ -87,7 +88,10 @@ class TrainingImages:
 
     @property
     def features(self) -> NDArray[np.float32]:
-        """The images' features, NxD, each with mean 0 and deviation 1."""
+        """The images' features, NxD, with mean 0 and deviation 1, or less where a feature varies less than most.
+
+        What hardly varies over real images would otherwise outweigh all else as soon as a sample moves it a little.
+        """
         return self._views.features[:, 0]
 
     def standardised(self, views: Views) -> NDArray[np.float32]:

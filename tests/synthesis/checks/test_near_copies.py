@@ -117,3 +117,18 @@ def test_closer_is_fewer_bits_shorter_distance_higher_correlation():
     assert Closeness(40, 2.0, 0.9).closer_by(limit) == []
     assert Closeness(39, 3.0, 0.8).closer_by(limit) == ["hash"]
     assert Closeness(50, 1.9, 0.95).closer_by(limit) == ["features", "pixels"]
+
+
+def test_a_feature_that_hardly_varies_over_real_images_does_not_outweigh_the_others(real):
+    """The last third of the features is a thousandth of the others in real images, and twice that in samples."""
+    size = {"scale": 0.001}
+
+    def features(images):
+        values = pooled(images)
+        return np.concatenate([values, values, size["scale"] * values], axis=1)
+
+    training = TrainingImages(real, features, 0.01, 28)
+    plain = training.standardised(views_of(real.images[:5], features))
+    size["scale"] = 0.002
+    moved = training.standardised(views_of(real.images[:5], features))
+    assert np.linalg.norm(moved - plain, axis=1).max() < 0.1 * np.linalg.norm(plain, axis=1).min()
