@@ -24,8 +24,8 @@ class StackValues(Section):
 
     `context` is kubectl's name for the cluster on the machine that submits; pods use their own. `image` runs every
     pod, pulled with `pull_secrets`. `artifacts` is the artifact store's URI, at `endpoint` if it is not Amazon's.
-    `ca` is a ConfigMap whose `ca.crt` pods trust, and `work` a volume claim for what a step has done when its pod is
-    lost; with several nodes it must be ReadWriteMany. `environment` is a Secret whose keys become variables of pods.
+    What a step has done so far is kept there, too, for when its pod is lost. `ca` is a ConfigMap whose `ca.crt` pods
+    trust. `environment` is a Secret whose keys become variables of pods: the credentials of the store are among them.
     """
 
     context: str
@@ -35,7 +35,6 @@ class StackValues(Section):
     endpoint: str | None = None
     mlflow: Annotated[str, Field(pattern=r"^https://.+")]
     ca: str | None = None
-    work: str = "work"
     environment: str = "pipeline"
     pull_secrets: tuple[str, ...] = ()
     service_account: str = "orchestrator"

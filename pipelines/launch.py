@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
-from medweave.home import drop_finished
 from medweave.progress import say
 from medweave.tracking import SystemMetrics, add_samples, connect, keep_rest, kept, log_samples
+from medweave.work import drop_finished
 from pipelines import cluster, store
 from pipelines.waiting import wait_for
 

@@ -28,7 +28,15 @@ RIGHTS = (
 SKEW = 60.0
 PROBE = """
 import os, ssl, sys, urllib.request
+import fsspec
 failed = 0
+try:
+    files, path = fsspec.core.url_to_fs(os.environ["MEDWEAVE_SHARED"])
+    files.pipe_file(f"{path}/doctor", b"")
+    files.rm(f"{path}/doctor")
+except Exception as error:
+    failed = 1
+    print(f"{os.environ['MEDWEAVE_SHARED']}: {error}")
 for url in sys.argv[1:]:
     try:
         trusted = ssl.create_default_context(cafile=os.environ.get("ZENML_STORE_VERIFY_SSL"))

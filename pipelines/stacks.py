@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from medweave.errors import InputError
+from medweave.shared import SHARED
 from medweave.stack import StackValues, credentials
 from pipelines.store import configure
 
@@ -68,12 +69,19 @@ def activate(name: str) -> None:
 
 def orchestrator(values: StackValues) -> dict[str, Any]:
     """The orchestrator's configuration: where it is, and what every pod of it is like."""
-    environment = {"ZENML_CONFIG_PATH": "/tmp/zenml", "MEDWEAVE_HOME": "/work", "MLFLOW_TRACKING_URI": values.mlflow}  # noqa: S108
-    volumes = [{"name": "tmp", "emptyDir": {}}, {"name": "work", "persistentVolumeClaim": {"claimName": values.work}}]
-    mounts = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "work", "mountPath": "/work"}]  # noqa: S108
+    environment = {
+        "ZENML_CONFIG_PATH": "/tmp/zenml",  # noqa: S108
+        "MEDWEAVE_HOME": "/tmp/medweave",  # noqa: S108
+        SHARED: f"{values.artifacts.rstrip('/')}/medweave",
+        "MLFLOW_TRACKING_URI": values.mlflow,
+    }
+    if values.endpoint is not None:
+        environment["AWS_ENDPOINT_URL"] = values.endpoint
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
     if values.ca is not None:
         volumes.append({"name": "ca", "configMap": {"name": values.ca}})
-        mounts.append({"name": "ca", "mountPath": "/ca", "readOnly": True})  # type: ignore[dict-item]
+        mounts.append({"name": "ca", "mountPath": "/ca", "readOnly": True})
         trusting = ("ZENML_STORE_VERIFY_SSL", "MLFLOW_TRACKING_SERVER_CERT_PATH", "AWS_CA_BUNDLE")
         environment.update(dict.fromkeys(trusting, "/ca/ca.crt"))
     pod = {

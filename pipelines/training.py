@@ -6,6 +6,7 @@ from zenml import pipeline
 from zenml.enums import ExecutionMode
 
 from medweave.config import Settings
+from medweave.work import drop_finished
 from steps.ablate import ablate
 from steps.check_drift import check_drift
 from steps.check_labels import check_labels
@@ -31,7 +32,7 @@ from steps.train_generator import train_generator
 from steps.validate import validate
 
 
-@pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST)
+@pipeline(name="training", execution_mode=ExecutionMode.FAIL_FAST, on_cleanup=drop_finished)
 def training(settings: Settings) -> None:
     """Ingest, validate, train coarse, fit the labeler, label, check, synthesize, train, evaluate, register, promote.
 

@@ -19,23 +19,42 @@ def wait_for(run_id: UUID, patience: float, tick: Callable[[float], None] = time
     """Return when the run has ended, however it did.
 
     Raises RunError, with the run stopped, when a pod was not started for `patience` seconds: no node takes it, its
-    image cannot be pulled, or admission refuses it; and when the run's own Job is gone or failed.
+    image cannot be pulled, or admission refuses it; and when the run's own Job is gone or failed. A server that does
+    not answer is asked again for `patience` seconds.
     """
     from zenml.client import Client
 
     since: dict[str, float] = {}
+    answered = time.monotonic()
     while True:
-        run = Client().get_pipeline_run(run_id)
-        if run.status.is_finished:
-            return
-        stuck = dict(_stuck(run_id))
-        now = time.monotonic()
+        try:
+            if Client().get_pipeline_run(run_id).status.is_finished:
+                return
+            stuck = dict(_stuck(run_id))
+        except Exception as error:
+            if not _is_passing(error):
+                raise
+            if time.monotonic() - answered >= patience:
+                raise RunError(
+                    f"no answer for {patience:.0f} s ({error}); the run may go on: see the dashboard"
+                ) from None
+            tick(POLL)
+            continue
+        answered = now = time.monotonic()
         since = {reason: since.get(reason, now) for reason in stuck}
         for reason, started in since.items():
             if now - started >= stuck[reason] * patience:
                 _stop(run_id)
                 raise RunError(f"{reason}; the run is stopped")
         tick(POLL)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether a server was out of reach or out of order."""
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    return isinstance(error, OSError | HTTPError) or (isinstance(error, ApiException) and (error.status or 500) >= 500)
 
 
 def _stuck(run_id: UUID) -> Iterator[tuple[str, float]]:

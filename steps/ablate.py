@@ -6,9 +6,9 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import work_folder
 from medweave.segmentation import Evaluation, Segmenter, build_training_set
 from medweave.segmentation import ablate as measure
+from medweave.work import work_folder
 from steps.caching import SEGMENTATION
 
 

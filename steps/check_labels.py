@@ -7,9 +7,9 @@ from zenml.types import HTMLString
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import work_folder
 from medweave.quality import check_labels as check
 from medweave.quality import count_reasons, gold_standard, label_frames, label_report, measure_labels, with_coarse
+from medweave.work import work_folder
 from steps.caching import QUALITY
 
 

@@ -10,11 +10,12 @@ from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable, write_table
 from medweave.data.masks import decode_mask
 from medweave.data.probabilities import decode_probabilities
-from medweave.home import work_folder
+from medweave.home import home
 from medweave.labeling import FittedLabeler, Made, MaskPrompts, configured_chain, label_images
 from medweave.labeling.compact.features import image_features
 from medweave.synthesis.checks import check_samples as check
 from medweave.synthesis.checks import common_side, kept_rows, mask_agreement, read_pictures
+from medweave.work import work_folder
 from steps.caching import SAMPLES
 
 
@@ -38,7 +39,7 @@ def check_samples(
     with work_folder("check_samples", *inputs, labeler, fitted.digest, settings.model_dump(mode="json")) as work:
         prompted = replace(configured_chain(settings, gold, MaskPrompts(classes), fitted), coarse_share=0.0)
         conditioned = write_table(work / "conditioned", (row for row in samples if row.mask))
-        again = label_images(conditioned, prompted, "synthetic", work / "labels", max_pixels, work / "store")
+        again = label_images(conditioned, prompted, "synthetic", work / "labels", max_pixels, home() / "labels")
         found = {row.image_id: row for row in again}
         agreement = [_agreement(sample, row, found, classes) for sample, row in zip(samples, labelled, strict=True)]
         side = common_side(samples)

@@ -6,9 +6,9 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable, write_table
-from medweave.home import work_folder
 from medweave.progress import say
 from medweave.segmentation import choose_synthetic as choose
+from medweave.work import work_folder
 from steps.caching import SEGMENTATION
 
 

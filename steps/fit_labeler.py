@@ -8,10 +8,10 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import read_mask
-from medweave.home import work_folder
 from medweave.labeling import FittedLabeler, GoldImage, Target, bounds_from_masks, configured_labeler
 from medweave.labeling import fit_labeler as fit
 from medweave.segmentation import OutOfFold, Segmenter
+from medweave.work import work_folder
 from steps.caching import LABELING
 
 

@@ -9,7 +9,8 @@ from medweave.data import ImageTable
 from medweave.data.corrections import store_of
 from medweave.data.ingest import ingest as read_data
 from medweave.data.inventory import Inventory
-from medweave.home import home, work_folder
+from medweave.home import home
+from medweave.work import work_folder
 
 
 @step(enable_cache=False)

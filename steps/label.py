@@ -7,9 +7,10 @@ from zenml import step
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.table import LabelSource
-from medweave.home import home, work_folder
+from medweave.home import home
 from medweave.labeling import FittedLabeler, configured_chain, label_images
 from medweave.segmentation import OutOfFold, Segmenter
+from medweave.work import work_folder
 from steps.caching import LABELING
 
 

@@ -6,9 +6,10 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import home, work_folder
+from medweave.home import home
 from medweave.labeling import FittedLabeler, configured_chain, label_images
 from medweave.segmentation import OutOfFold, Segmenter
+from medweave.work import work_folder
 from steps.caching import LABELING
 
 
@@ -25,7 +26,7 @@ def label_part(
 ) -> Annotated[int, "labelled"]:
     """How many images this part has: every image whose place, modulo `parts`, is `part`.
 
-    Their labels are kept in medweave's home, which pods share, and `label` finds them there.
+    Their labels are kept in a folder of medweave's home that pods share, and `label` finds them there.
     """
     chain = configured_chain(settings, gold, OutOfFold(coarse), fitted)
     inputs = (images.digest, gold.digest, coarse.digest, labeler, fitted.digest, settings.model_dump(mode="json"))

@@ -9,11 +9,11 @@ from medweave.config import Settings
 from medweave.data import ImageTable, MaskRef
 from medweave.data.images import list_images
 from medweave.errors import InputError
-from medweave.home import work_folder
 from medweave.monitoring import Observers, measure, measured_training, store_of
 from medweave.monitoring.reference import training_rows
 from medweave.segmentation import Segmenter
 from medweave.tracking import champion, connect, find_version, resolve_model
+from medweave.work import work_folder
 
 
 @step(enable_cache=False)

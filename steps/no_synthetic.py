@@ -5,7 +5,7 @@ from typing import Annotated
 from zenml import step
 
 from medweave.data import ImageTable, write_table
-from medweave.home import work_folder
+from medweave.work import work_folder
 from steps.caching import DATA
 
 

@@ -20,6 +20,7 @@ from medweave.progress import say
 from medweave.promotion.scores import FOLDER as SCORES
 from medweave.promotion.scores import write_scores
 from medweave.segmentation import Evaluation, Segmenter
+from medweave.shared import shared, shared_uri
 from medweave.tracking import Context, Registration, RunRecord, connect, keep, keep_rest, send
 from medweave.tracking.lineage import FOLDER, write_lineage
 from steps.model_control_plane import name_each_other
@@ -93,12 +94,13 @@ def register(
         client = connect(settings.tracking)
         sent = send(client, kept)
     except (InputError, RunError) as error:
-        say(f"warning: {error}; the run's record is kept in {kept}")
+        with shared(kept):
+            say(f"warning: {error}; the run's record is kept in {shared_uri(kept)}")
         return {"name": settings.model_name, "version": None, "mlflow_run_id": None, "kept": str(kept)}
     here = get_step_context().model
     try:
         name_each_other(client, sent, Client().get_model_version(here.name, here.version), labels)
     except MlflowException as error:
-        keep_rest(str(run.id), sent.run_id, settings.tracking)
-        say(f"warning: {str(error).splitlines()[0]}; 'medweave runs sync' lets ZenML and MLflow name each other")
+        with shared(keep_rest(str(run.id), sent.run_id, settings.tracking)):
+            say(f"warning: {str(error).splitlines()[0]}; 'medweave runs sync' lets ZenML and MLflow name each other")
     return {"name": sent.version.name, "version": sent.version.version, "mlflow_run_id": sent.run_id, "kept": None}

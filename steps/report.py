@@ -22,6 +22,7 @@ from medweave.report import ReportContent, build_summary, examples, plots, rende
 from medweave.report.content import Example
 from medweave.report.synthesis import synthetic_examples
 from medweave.segmentation import Evaluation, Segmenter
+from medweave.shared import shared
 from medweave.tracking import add_file, connect, keep_rest, log_files
 from steps.cost import label_seconds, peak_memory_mb, seconds_since_start
 
@@ -151,5 +152,6 @@ def _keep_files(settings: Settings, run_id: str, version: Mapping[str, Any], fil
 
 
 def _add_files(folder: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        add_file(folder, name, text)
+    with shared(folder):
+        for name, text in files.items():
+            add_file(folder, name, text)

@@ -8,6 +8,7 @@ from medweave import synthesis
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.home import home
+from medweave.shared import shared
 from medweave.synthesis import Generator, plan_samples
 from steps.caching import SYNTHESIS
 
@@ -16,6 +17,7 @@ from steps.caching import SYNTHESIS
 def sample_part(
     generator: Generator, gold: ImageTable, weak: ImageTable, part: int, parts: int, settings: Settings
 ) -> Annotated[int, "sampled"]:
-    """How many images this part has; they are kept in medweave's home, which pods share, for `synthesize` to gather."""
+    """How many images this part has; they are in a folder of medweave's home that pods share, for `synthesize`."""
     plan = plan_samples(generator, [gold, weak], settings, home() / "synthetic")
-    return synthesis.sample_part(generator, plan.wanted, settings, plan.folder, settings.seed, part, parts)
+    with shared(plan.folder):
+        return synthesis.sample_part(generator, plan.wanted, settings, plan.folder, settings.seed, part, parts)

@@ -7,8 +7,10 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable, write_table
-from medweave.home import home, work_folder
+from medweave.home import home
+from medweave.shared import shared
 from medweave.synthesis import Generator, in_origin_groups, plan_samples, sample_images
+from medweave.work import work_folder
 from steps.caching import SYNTHESIS
 
 
@@ -21,6 +23,7 @@ def synthesize(
     Their files stay in medweave's home. What steps `sample_part` have left there is not made again.
     """
     plan = plan_samples(generator, [gold, weak], settings, home() / "synthetic")
-    samples = sample_images(generator, plan.wanted, settings, plan.folder, settings.seed)
+    with shared(plan.folder):
+        samples = sample_images(generator, plan.wanted, settings, plan.folder, settings.seed)
     with work_folder("synthesize", samples.digest, gold.digest, weak.digest) as work:
         return write_table(work / "samples", in_origin_groups(samples, chain(gold, weak)))

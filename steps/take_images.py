@@ -7,9 +7,9 @@ from zenml import get_step_context, step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import work_folder
 from medweave.monitoring import take_batch
 from medweave.progress import say
+from medweave.work import work_folder
 
 
 @step(enable_cache=False)

@@ -6,9 +6,9 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import work_folder
 from medweave.segmentation import Segmenter, build_training_set
 from medweave.segmentation import train_coarse as train_folds
+from medweave.work import work_folder
 from steps.caching import SEGMENTATION
 
 

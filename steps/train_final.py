@@ -6,8 +6,8 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import work_folder
 from medweave.segmentation import Segmenter, build_training_set, train_on
+from medweave.work import work_folder
 from steps.caching import SEGMENTATION
 
 

@@ -6,9 +6,9 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.home import work_folder
 from medweave.synthesis import Generator
 from medweave.synthesis import train_generator as train
+from medweave.work import work_folder
 from steps.caching import SYNTHESIS
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from medweave.bench.data import MAX_PIXELS, GoldFolder
 from medweave.config import Compute, Data, Prompts, Quality, Segmentation, Settings
 from medweave.data.table import ImageRow, MaskRef, write_table
-from medweave.home import home, work_folder
+from medweave.home import home
 from medweave.labeling import Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.version import code_digest
+from medweave.work import work_folder
 
 
 def coarse_boxes(

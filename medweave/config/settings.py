@@ -362,7 +362,7 @@ class Pod(Section):
     """What a step's pod asks of a cluster, in Kubernetes' units.
 
     `memory` is asked for and is the most it gets. `shared_memory` is the size of /dev/shm, out of `memory`. A pod that
-    fails or is lost is started again `retries` times; one that runs longer than `timeout` seconds fails.
+    fails or is lost is started again `retries` times; one that waits and runs for more than `timeout` seconds fails.
     """
 
     cpu: Annotated[str, Field(pattern=r"^[0-9]+m?$")] = "1"
@@ -370,7 +370,7 @@ class Pod(Section):
     gpus: Annotated[int, Field(ge=0)] = 0
     shared_memory: Annotated[str, Field(pattern=r"^[0-9]+[MG]i$")] = "256Mi"
     retries: Annotated[int, Field(ge=0, le=10)] = 1
-    timeout: Positive | None = None
+    timeout: Positive | None = 86_400
     priority: str | None = None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ from medweave.data.duplicates import merge_groups, near_duplicates
 from medweave.data.inventory import SPLITS, Inventory, InventoryRow, Split, measure_image, measure_mask
 from medweave.data.sources import find_files, root_of
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
+from medweave.shared import shared, shared_uri
 
 READERS = 4
 
@@ -62,26 +61,18 @@ def ingest(
 
 def _root(settings: config.Data, seed: int, cache: Path) -> str | None:
     if settings.root is None and settings.phantoms is not None:
-        return str(_phantoms(settings.phantoms, seed, cache.resolve()))
+        return _phantoms(settings.phantoms, seed, cache.resolve())
     return root_of(settings)
 
 
-def _phantoms(phantoms: config.Phantoms, seed: int, cache: Path) -> Path:
+def _phantoms(phantoms: config.Phantoms, seed: int, cache: Path) -> str:
     from medweave.data.phantoms import write_phantoms
 
     key = f"{__version__} {seed} {phantoms.model_dump_json()}"
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=cache, suffix=".part"))
-        write_phantoms(aside, phantoms, seed)
-        try:
-            aside.rename(folder)
-        except OSError:
-            shutil.rmtree(aside)
-            if not folder.exists():
-                raise
-    return folder
+    with shared(folder):
+        write_phantoms(folder, phantoms, seed)
+    return shared_uri(folder)
 
 
 def _measure_all(

@@ -13,6 +13,7 @@ from medweave.data.table import ImageRow, ImageTable, LabelSource, ShardWriter
 from medweave.labeling.batches import Halving, batched, read_ahead
 from medweave.labeling.chain import OUT_OF_MEMORY, Chain, Image, Label
 from medweave.labeling.store import LabelStore
+from medweave.shared import shared
 
 BATCH = 16
 """Images that are labelled at a time, if they have no more than `MOST_PIXELS`."""
@@ -31,11 +32,19 @@ def label_images(
     `made_by["missing"]`.
 
     Goes on after the shards that `work` already has; the result is that of a run without a break. Labels of the same
-    recipe that an earlier run left in the folder `store` are not made again, and new ones are left there.
+    recipe that an earlier run, or another pod, left in `store`, a folder in home, are not made again, and new ones are
+    left there.
 
     Raises InputError for an image that cannot be read.
     """
-    writer, finished = ShardWriter(work), LabelStore(store, chain.recipe())
+    finished = LabelStore(store, chain.recipe())
+    with shared(finished.folder):
+        return _label_images(table, chain, source, ShardWriter(work), max_pixels, finished)
+
+
+def _label_images(
+    table: ImageTable, chain: Chain, source: LabelSource, writer: ShardWriter, max_pixels: int, finished: LabelStore
+) -> ImageTable:
     in_parts = Halving("label", BATCH)
     sizes = [int(shard["rows"]) for shard in table.manifest["shards"]]
     todo = [index for index in range(len(sizes)) if not writer.has(index)]

@@ -22,16 +22,16 @@ RECIPES = 16
 class LabelStore:
     """Labels that one recipe (JSON-serialisable) made, in a folder of its own under `root`, one file an image.
 
-    Every entry carries its SHA-256: a damaged one is dropped and counts as missing. Where the folder cannot be
+    Every entry carries its SHA-256: a damaged one is dropped and counts as missing. Where `folder` cannot be
     written, the store stays without what is put into it, and says so once.
     """
 
     def __init__(self, root: Path, recipe: Mapping[str, Any]) -> None:
-        self._folder = root / _sha256(json.dumps(recipe, sort_keys=True).encode())[:32]
+        self.folder = root / _sha256(json.dumps(recipe, sort_keys=True).encode())[:32]
         self._writable = True
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            os.utime(self._folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.utime(self.folder)
             folders = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime)
             for folder in folders[:-RECIPES]:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -67,11 +67,11 @@ class LabelStore:
 
     def _path(self, row: ImageRow) -> Path:
         key = _sha256(json.dumps([row.image_id, row.group_id, row.image_sha256]).encode())
-        return self._folder / key[:2] / f"{key}.label"
+        return self.folder / key[:2] / f"{key}.label"
 
     def _give_up(self, error: OSError) -> None:
         self._writable = False
-        progress.say(f"  label: {self._folder}: cannot be written ({error.strerror}); labels are not kept for later")
+        progress.say(f"  label: {self.folder}: cannot be written ({error.strerror}); labels are not kept for later")
 
 
 def _encoded(data: bytes | None) -> str | None:

@@ -16,6 +16,7 @@ from medweave import progress
 from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable, MaskRef, ShardWriter
 from medweave.errors import InputError
+from medweave.shared import shared_uri
 from medweave.synthesis.conditions import Condition
 from medweave.synthesis.generator import Generator
 from medweave.version import code_digest
@@ -148,7 +149,7 @@ def _write(path: Path, image: np.ndarray, condition: Condition | None, made_by: 
     row = ImageRow(
         image_id=path.stem,
         group_id=path.stem,
-        image_uri=str(path.absolute()),
+        image_uri=shared_uri(path),
         image_sha256=hashlib.sha256(data).hexdigest(),
         height=image.shape[0],
         width=image.shape[1],

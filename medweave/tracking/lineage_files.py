@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,8 +16,8 @@ from medweave.home import home
 from medweave.tracking.lineage import FACTS, FOLDER, FORMAT, LABELS
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from mlflow import MlflowClient
 
 MAKINGS = ("source", "labeler", "weights", "fitted", "coarse", "person", "date", "generator", "decision")
@@ -38,80 +38,63 @@ class Lineage:
 
     def makings(self) -> list[dict[str, Any]]:
         """Labels counted by how they were made: `MAKINGS`, `labels`, and `weight`, their sum; most first."""
-        with self._open(MAKINGS) as file:
-            table = file.read([*MAKINGS, "weight"], use_threads=False).unify_dictionaries()
-        grouped = table.group_by(list(MAKINGS), use_threads=False).aggregate([("weight", "count"), ("weight", "sum")])
-        rows = grouped.rename_columns([*MAKINGS, "labels", "weight"]).to_pylist()
-        return sorted(rows, key=lambda row: (str(row["source"]), -row["labels"], str(row["labeler"])))
+        makings = ", ".join(MAKINGS)
+        counted = f"SELECT {makings}, count(*) AS labels, sum(weight) AS weight FROM labels GROUP BY ALL"  # noqa: S608
+        return list(self._ask(f"{counted} ORDER BY source, labels DESC, {makings}").to_pylist())
 
     def find(self, columns: Sequence[str], value: str) -> pa.Table:
-        """The labels that have this value in any of these columns.
-
-        Of the columns alone all is read; of the rest only the parts of the file that hold such a label.
-        """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        with self._open() as file:
-            found = [file.schema_arrow.empty_table()]
-            for group in range(file.num_row_groups):
-                keys = file.read_row_group(group, columns=list(columns), use_threads=False)
-                mask = _any_of(keys, columns, lambda column: pc.equal(column, value))
-                if pc.any(mask).as_py():
-                    found.append(file.read_row_group(group, use_threads=False).filter(mask))
-        return pa.concat_tables(found)
+        """The labels that have this value in any of these columns."""
+        return self._ask(f"FROM labels WHERE {' OR '.join(f'{column} = $value' for column in columns)}", value=value)
 
     def count(self, columns: Sequence[str], digest: str) -> dict[str, int]:
         """How many `labels` have a value that begins with this one in any of these columns; how many were `learned`."""
-        import pyarrow.compute as pc
-
-        labels = learned = 0
-        with self._open() as file:
-            for group in range(file.num_row_groups):
-                keys = file.read_row_group(group, columns=[*columns, "weight"], use_threads=False)
-                mask = _any_of(keys, columns, lambda column: pc.starts_with(column, digest))
-                weights = keys["weight"].filter(mask)
-                labels += len(weights)
-                learned += pc.sum(pc.greater(weights, 0)).as_py() or 0
-        return {"labels": labels, "learned": learned}
+        begins = " OR ".join(f"starts_with({column}, $digest)" for column in columns)
+        counted = "SELECT count(*) AS labels, count(*) FILTER (weight > 0) AS learned FROM labels"
+        (row,) = self._ask(f"{counted} WHERE {begins}", digest=digest).to_pylist()
+        return dict(row)
 
     def column(self, *names: str) -> pa.Table:
-        """These columns of all labels that were learned from."""
-        import pyarrow.compute as pc
-
-        with self._open() as file:
-            table = file.read(list(dict.fromkeys([*names, "weight"])), use_threads=False)
-        return table.filter(pc.greater(table["weight"], 0))
+        """These columns of all labels that were learned from, and their `weight`."""
+        columns = ", ".join(dict.fromkeys([*names, "weight"]))
+        return self._ask(f"SELECT {columns} FROM labels WHERE weight > 0")  # noqa: S608
 
     def write_csv(self, path: Path) -> int:
-        """Write all labels that were learned from as CSV, a part at a time; return how many."""
-        import pyarrow.compute as pc
-        from pyarrow import csv
-
-        written = 0
+        """Write all labels that were learned from as CSV; return how many."""
         aside = path.with_name(f".{path.name}.part")
         try:
-            with self._open() as file, csv.CSVWriter(aside, file.schema_arrow) as writer:
-                for group in range(file.num_row_groups):
-                    table = file.read_row_group(group, use_threads=False)
-                    table = table.filter(pc.greater(table["weight"], 0))
-                    writer.write_table(table)
-                    written += len(table)
+            aside.touch()
+            with self._database() as database:
+                copied = database.execute("COPY (FROM labels WHERE weight > 0) TO $to (FORMAT csv)", {"to": str(aside)})
+                (written,) = copied.fetchone() or (0,)
             aside.replace(path)
         except OSError as error:
             aside.unlink(missing_ok=True)
             raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
-        return written
+        return int(written)
 
-    def _open(self, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    def _ask(self, query: str, **values: str) -> pa.Table:
+        """What DuckDB answers to a query of the table `labels`."""
+        with self._database() as database:
+            return database.sql(query, params=values).to_arrow_table()
+
+    @contextmanager
+    def _database(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """DuckDB with the view `labels` of the list, which is read where it lies."""
+        import duckdb
         import fsspec
-        import pyarrow.parquet as pq
 
         try:
             files, path = fsspec.core.url_to_fs(self.labels_uri)
-            return pq.ParquetFile(files.open(path, "rb"), read_dictionary=list(dictionaries))
-        except FileNotFoundError:
-            raise InputError(f"{self.labels_uri}: is missing; restore it from a backup of MLflow's files") from None
+            if not files.exists(path):
+                raise InputError(f"{self.labels_uri}: is missing; restore it from a backup of MLflow's files")
+            with duckdb.connect(config={"autoinstall_known_extensions": False}) as database:
+                if "file" not in files.protocol:
+                    database.register_filesystem(files)
+                    path = files.unstrip_protocol(path)
+                database.read_parquet(path).create_view("labels")
+                yield database
+        except InputError:
+            raise
         except Exception as error:  # storage clients raise errors of their own
             raise InputError(f"{self.labels_uri}: cannot be read ({error}); check it and your access") from None
 
@@ -173,10 +156,3 @@ def _folder(client: MlflowClient, run_id: str) -> str:
         except (MlflowException, OSError):
             raise InputError(f"{uri}/{FOLDER}/{name}: is missing; restore it from a backup of MLflow's files") from None
     return str(copy)
-
-
-def _any_of(table: pa.Table, columns: Sequence[str], test: Callable[[Any], Any]) -> Any:
-    """Which rows pass the test in at least one of the columns."""
-    import pyarrow.compute as pc
-
-    return reduce(pc.or_, (pc.fill_null(test(table[name]), False) for name in columns))

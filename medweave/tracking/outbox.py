@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medweave import config
 from medweave.errors import InputError, RunError
 from medweave.home import home
+from medweave.shared import fetch, forget
 from medweave.tracking.logged_models import log_model
 from medweave.tracking.registry import RegisteredVersion, find_version, register_model, registered_before
 from medweave.tracking.runs import DatasetRecord, RunRecord, log_run
@@ -103,7 +104,8 @@ def add_samples(folder: Path, samples: Sequence[Sample]) -> None:
 
 
 def kept() -> list[Path]:
-    """The records, and the rests of records, that were not sent, oldest first."""
+    """The records, and the rests of records, that were not sent, oldest first; those that pods left are fetched."""
+    fetch(home() / "outbox")
     found = [path.parent for name in (RECORD, REST) for path in (home() / "outbox").glob(f"*/{name}")]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
@@ -157,7 +159,7 @@ def _send_record(client: MlflowClient, folder: Path) -> Sent:
     )
     client.set_tag(run_id, VERSION, version.model_uri)
     _send_samples(client, run_id, folder)
-    shutil.rmtree(folder)
+    _drop(folder)
     return Sent(run_id, version)
 
 
@@ -172,12 +174,17 @@ def _add(client: MlflowClient, run_id: str, folder: Path) -> None:
     """Add files and samples to a run that MLflow has, and forget them."""
     client.log_artifacts(run_id, str(folder / FILES))
     _send_samples(client, run_id, folder)
-    shutil.rmtree(folder)
+    _drop(folder)
 
 
 def _send_samples(client: MlflowClient, run_id: str, folder: Path) -> None:
     if (folder / SAMPLES).exists():
         log_samples(client, run_id, [Sample(**one) for one in json.loads((folder / SAMPLES).read_text())])
+
+
+def _drop(folder: Path) -> None:
+    forget(folder)
+    shutil.rmtree(folder)
 
 
 def _read(folder: Path) -> tuple[RunRecord, Registration]:

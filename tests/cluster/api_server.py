@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GPU = "nvidia.com/gpu"
 OWN_FOLDERS = ("ZENML_CONFIG_PATH", "MEDWEAVE_HOME")
 """Variables that name a folder in one of the pod's volumes."""
+NOT_OF_PODS = ("ZENML_", "MLFLOW_", "MEDWEAVE_", "AWS_")
 Object = dict[str, Any]
 
 
@@ -34,7 +35,7 @@ class Cluster:
     GPUs stay pending while `gpus` is 0, and those of an image in `missing_images` cannot pull it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.namespace, self.token = folder, "medweave", "secret"
         self.gpus, self.denied, self.missing_images, self.refusal = 0, set(), set(), None
         self.objects: dict[str, dict[str, Object]] = {
@@ -44,8 +45,17 @@ class Cluster:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.lock = threading.RLock()
         self.threads: list[threading.Thread] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"cluster": self}))
+        self.port = port
+        self.start()
+
+    def start(self) -> None:
+        """Answer; `stop` ends it, while pods go on."""
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), type("Bound", (Handler,), {"cluster": self}))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
     def kubeconfig(self, path: Path, token: str | None = None) -> Path:
         host, port = self.server.server_address[:2]
@@ -61,12 +71,14 @@ class Cluster:
         return path
 
     def close(self) -> None:
-        for process in self.processes.values():
-            process.kill()
+        """End all pods; a Job that is not there any more starts no other."""
+        with self.lock:
+            self.objects["jobs"].clear()
+            for process in self.processes.values():
+                process.kill()
         for thread in self.threads:
             thread.join()
-        self.server.shutdown()
-        self.server.server_close()
+        self.stop()
 
     def add(self, kind: str, item: Object) -> Object:
         metadata = item.setdefault("metadata", {})
@@ -78,7 +90,7 @@ class Cluster:
             item.setdefault("status", {})
             self.objects[kind][name] = item
         if kind == "jobs":
-            thread = threading.Thread(target=self._run_job, args=(item,))
+            thread = threading.Thread(target=self._run_job, args=(item,), name=name)
             self.threads.append(thread)
             thread.start()
         return item
@@ -100,6 +112,10 @@ class Cluster:
         template = json.loads(json.dumps(self.objects["cronjobs"][cron_job]["spec"]["jobTemplate"]))
         template.setdefault("metadata", {}).update(name=f"{cron_job}-{uuid.uuid4().hex[:6]}")
         return str(self.add("jobs", template)["metadata"]["name"])
+
+    def finish(self, job: str) -> None:
+        """Return when a Job's pods have ended."""
+        next(thread for thread in self.threads if thread.name == job).join()
 
     def _run_job(self, job: Object) -> None:
         name, limit = job["metadata"]["name"], job["spec"].get("backoffLimit", 6)
@@ -155,16 +171,15 @@ class Cluster:
         return process.returncode
 
     def _environment(self, pod: Object, container: Object) -> dict[str, str]:
-        """The container's variables; their paths in volumes lie in folders: a claim's is shared, others the pod's."""
+        """The container's variables; their paths in volumes lie in folders of the pod's own."""
         folders = {}
         for volume in pod["spec"].get("volumes", []):
-            if "persistentVolumeClaim" in volume:
-                folders[volume["name"]] = self.folder / "claims" / volume["persistentVolumeClaim"]["claimName"]
-                folders[volume["name"]].mkdir(parents=True, exist_ok=True)
-            elif "emptyDir" in volume:
+            if "emptyDir" in volume:
                 folders[volume["name"]] = Path(tempfile.mkdtemp(dir=self.folder))
         found = {
-            name: value for name, value in os.environ.items() if not name.startswith(("ZENML_", "MLFLOW_", "MEDWEAVE_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ZENML_", "MLFLOW_", "MEDWEAVE_", "AWS_"))
         }
         found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found["PATH"]])
         for source in container.get("envFrom", []):

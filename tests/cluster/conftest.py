@@ -1,6 +1,7 @@
 """A ZenML store and a stack on a cluster of this machine's processes."""
 
 import os
+import socket
 
 import pytest
 
@@ -12,7 +13,8 @@ from tests.cluster.api_server import Cluster
 IMAGE = "registry.local/medweave:1"
 VALUES = StackValues(context="test", image=IMAGE, artifacts="s3://zenml", mlflow="https://mlflow:8443")
 
-
+PIPELINE = {"AWS_ACCESS_KEY_ID": "a2V5", "AWS_SECRET_ACCESS_KEY": "aGlkZGVu"}
+"""The Secret `pipeline`, in Base64."""
 OURS = ("ZENML_", "MLFLOW_TRACKING_", "MEDWEAVE_", "AWS_", "KUBECONFIG")
 
 
@@ -30,11 +32,35 @@ def session_home(tmp_path_factory):
     os.environ.update(before)
 
 
+@pytest.fixture(scope="package")
+def object_store(session_home):
+    """The address of a server that speaks S3, with the stack's bucket; pods find it and its credentials."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket="zenml")
+    yield url
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def port():
+    """The clusters' port: ZenML keeps its client of the first one."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @pytest.fixture
-def cluster(tmp_path, session_home, monkeypatch):
-    running = Cluster(tmp_path)
+def cluster(tmp_path, session_home, port, monkeypatch):
+    running = Cluster(tmp_path, port)
     path = running.kubeconfig(session_home / "kubeconfig")
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    running.add("secrets", {"metadata": {"name": "pipeline"}, "data": dict(PIPELINE)})
     for name in ("orchestrator", "step"):
         running.add("serviceaccounts", {"metadata": {"name": name}})
     yield running
@@ -42,14 +68,20 @@ def cluster(tmp_path, session_home, monkeypatch):
 
 
 @pytest.fixture
-def stack(cluster, session_home):
-    """The stack of VALUES, but with ZenML's store and artifacts on this machine's disk, which its pods share."""
+def values(object_store):
+    """What the stack of these tests is made from."""
+    return VALUES.model_copy(update={"endpoint": object_store})
+
+
+@pytest.fixture
+def stack(cluster, values):
+    """The stack, with ZenML's store on this machine's disk, which its pods share."""
     from zenml.client import Client
     from zenml.enums import StackComponentType as Kind
 
     from pipelines.stacks import apply_stack
 
-    apply_stack("kubernetes", VALUES)
+    apply_stack("kubernetes", values)
     here = {
         "local": True,
         "pass_zenml_token_as_secret": False,
@@ -58,9 +90,7 @@ def stack(cluster, session_home):
     }
     client = Client()
     client.update_stack_component("kubernetes", Kind.ORCHESTRATOR, configuration=here)
-    client.update_stack("kubernetes", component_updates={Kind.ARTIFACT_STORE: ["default"]})
     client.activate_stack("kubernetes")
     yield "kubernetes"
     client.activate_stack("default")
     client.update_stack_component("kubernetes", Kind.ORCHESTRATOR, configuration=dict.fromkeys(here))
-    client.update_stack("kubernetes", component_updates={Kind.ARTIFACT_STORE: ["kubernetes"]})

@@ -1,56 +1,75 @@
 """Runs in pods: that they come to their end, fail with the step's words, go on after a loss, or are given up."""
 
+import time
+
 import pytest
 
 from medweave.config import Cluster as Settings
 from medweave.config import Pod
 from medweave.errors import InputError, RunError
+from pipelines.waiting import wait_for
 
-pytestmark = pytest.mark.soak
 
-
-def submit(how, **settings):
-    """Submit the small pipeline as `medweave run` submits the training one; returns the run."""
-    from zenml.client import Client
-
+def submit(how, schedule=None, **settings):
+    """Submit the small pipeline as `medweave run`, or `medweave schedule`, submits the training one."""
     from pipelines.cluster import options
     from tests.cluster.small import small
 
-    small.with_options(run_name=how, **options(Settings(**settings), ["count", "double"]))(how)
-    (run,) = Client().list_pipeline_runs(pipeline="small", sort_by="desc:created", size=1).items
-    return run
+    given = options(Settings(**settings), ["label_some", "count"])
+    small.with_options(run_name=f"{how}-{{date}}-{{time}}", schedule=schedule, **given)(how)
 
 
-def wait(run, patience=600):
+def run_of(how):
     from zenml.client import Client
 
-    from pipelines.waiting import wait_for
+    return next(iter(Client().list_pipeline_runs(name=f"startswith:{how}-", sort_by="desc:created").items), None)
 
-    wait_for(run.id, patience)
+
+def wait(run):
+    from zenml.client import Client
+
+    wait_for(run.id, 600)
     return Client().get_pipeline_run(run.id)
 
 
-def test_a_step_that_failed_once_is_done_by_its_second_pod(stack, cluster):
-    run = wait(submit("at the second try", pod=Pod(retries=1)))
-    assert run.status.value == "completed"
-    assert run.steps["double"].outputs["output"][0].load() == 12
-    pods = [pod for pod in cluster.objects["pods"].values() if pod["metadata"]["labels"].get("step_name") == "double"]
-    assert len(pods) == 2
-    assert pods[0]["status"]["phase"] == "Failed"
+def pods_of(cluster, step):
+    pods = cluster.objects["pods"].values()
+    return [pod for pod in pods if pod["metadata"]["labels"].get("step_name") == step]
+
+
+def test_a_scheduled_run_goes_on_when_a_pod_is_killed_while_it_labels(stack, cluster):
+    from zenml.config.schedule import Schedule
+
+    from pipelines import schedules
+
+    weekly = Schedule(name="weekly", cron_expression="0 3 * * 0")
+    submit("killed", schedule=weekly, pod=Pod(retries=1))
+    assert run_of("killed") is None
+    (job,) = cluster.objects["cronjobs"]
+    cluster.finish(cluster.tick(job))
+    run = run_of("killed")
+    assert (run.status.value, run.schedule.name) == ("completed", "weekly")
+    assert [pod["status"]["phase"] for pod in pods_of(cluster, "label_some")] == ["Failed", "Succeeded"]
+    made, labelled_here = (run.steps["label_some"].outputs[f"output_{k}"][0].load() for k in range(2))
+    assert (made, labelled_here) == (3, 2)
+    assert run.steps["count"].outputs["output"][0].load() == 3
+    schedules.delete("weekly")
 
 
 def test_a_run_that_fails_says_so_in_the_steps_own_words(stack, cluster):
     from pipelines.launch import raise_if_failed
 
-    run = wait(submit("never", pod=Pod(retries=0)))
-    assert (run.status.value, run.steps["count"].status.value) == ("failed", "completed")
-    with pytest.raises(InputError, match=r"scan-6\.png: is truncated; copy it again"):
+    submit("never", pod=Pod(retries=0))
+    run = wait(run_of("never"))
+    assert (run.status.value, run.steps["label_some"].status.value) == ("failed", "completed")
+    with pytest.raises(InputError, match=r"scan-3\.png: is truncated; copy it again"):
         raise_if_failed(run)
 
 
-def test_a_step_that_no_node_takes_ends_the_run(stack, cluster):
-    run = submit("well", steps={"count": Pod(gpus=1)})
-    with pytest.raises(RunError, match=r"step count: no node takes its pod: 0/1 nodes .* Insufficient nvidia.com/gpu"):
-        wait(run, patience=0.1)
-    assert wait(run).status.value == "failed"
+def test_a_step_that_no_node_takes_ends_the_run_though_the_server_was_away_meanwhile(stack, cluster):
+    submit("well", steps={"label_some": Pod(gpus=1)})
+    happens = iter([cluster.stop, cluster.start])
+    with pytest.raises(RunError, match=r"step label_some: no node takes its pod: 0/1 .* Insufficient nvidia.com/gpu"):
+        wait_for(run_of("well").id, 5.0, lambda _: next(happens, lambda: time.sleep(0.5))())
+    assert wait(run_of("well")).status.value == "failed"
     assert cluster.objects["jobs"] == {}

@@ -15,31 +15,31 @@ def checks(name="kubernetes", patience=3.0):
 
 
 @pytest.fixture
-def applied(cluster):
+def applied(cluster, values):
     from zenml.client import Client
 
     from pipelines.stacks import apply_stack
 
-    apply_stack("kubernetes", VALUES)
+    apply_stack("kubernetes", values)
     yield
     Client().activate_stack("default")
 
 
-def test_applying_it_again_changes_nothing_and_other_values_do(applied):
+def test_applying_it_again_changes_nothing_and_other_values_do(applied, values):
     from zenml.client import Client
     from zenml.enums import StackComponentType as Kind
 
     from pipelines.stacks import apply_stack
 
-    assert apply_stack("kubernetes", VALUES) is False
-    other = VALUES.model_copy(update={"image": "registry.local/medweave:2", "pull_secrets": ("key",)})
+    assert apply_stack("kubernetes", values) is False
+    other = values.model_copy(update={"image": "registry.local/medweave:2", "pull_secrets": ("key",)})
     assert apply_stack("kubernetes", other) is True
     stack = Client().get_stack("kubernetes")
     assert stack.labels == {"image": "registry.local/medweave:2"}
     pod = stack.components[Kind.ORCHESTRATOR][0].configuration["pod_settings"]
     assert pod["image_pull_secrets"] == ["key"]
     assert pod["container_security_context"]["readOnlyRootFilesystem"] is True
-    assert apply_stack("kubernetes", VALUES) is True
+    assert apply_stack("kubernetes", values) is True
     tracker = stack.components[Kind.EXPERIMENT_TRACKER][0].configuration
     assert tracker["tracking_password"] == "{{kubernetes-mlflow.password}}"
     assert Client().get_secret("kubernetes-mlflow").secret_values == {"username": "admin", "password": "hidden"}
@@ -82,8 +82,7 @@ def test_a_cluster_that_is_down_an_expired_token_and_an_unknown_context(applied,
         "missing",
         "context test: the API server answers 401 Unauthorized; log in again: the token has expired or is wrong",
     )
-    cluster.server.shutdown()
-    cluster.server.server_close()
+    cluster.stop()
     state, said = checks()["cluster"]
     assert state == "missing"
     assert said.startswith("context test: the API server does not answer (")
@@ -125,6 +124,10 @@ def test_what_a_pod_cannot_reach_is_told_by_the_pod(applied, cluster):
     state, said = checks(patience=60)["from a pod"]
     assert state == "missing"
     assert said.startswith("https://mlflow:8443/health: ")
+    cluster.objects["secrets"]["pipeline"]["data"].clear()
+    said = checks(patience=60)["from a pod"][1].splitlines()
+    assert said[0] == "s3://zenml/medweave: Unable to locate credentials"
+    assert said[1].startswith("https://mlflow:8443/health: ")
 
 
 def test_a_stack_that_is_not_there_is_named(session_home):

@@ -10,30 +10,6 @@ from medweave.data.ingest import ingest
 from medweave.data.masks import read_mask
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    """The URI of an empty bucket on a local server that speaks S3."""
-    import boto3
-    import s3fs
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    boto3.client("s3").create_bucket(Bucket="hospital")
-    yield "s3://hospital"
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.stop()
-
-
 def run(task, folder, **data):
     return ingest(config.Data(root=str(task.root), **data), 0, folder, shard_rows=3)
 

@@ -50,6 +50,9 @@ if missing secret evidently; then
 fi
 if missing secret pipeline; then
   password=$(kubectl get secret mlflow --output 'go-template={{index .data "admin-password" | base64decode}}')
+  key=$(kubectl get secret objects --output 'go-template={{index .data "access-key" | base64decode}}')
+  secret=$(kubectl get secret objects --output 'go-template={{index .data "secret-key" | base64decode}}')
   kubectl create secret generic pipeline --from-literal MLFLOW_TRACKING_USERNAME=admin \
-    --from-literal MLFLOW_TRACKING_PASSWORD="$password"
+    --from-literal MLFLOW_TRACKING_PASSWORD="$password" \
+    --from-literal AWS_ACCESS_KEY_ID="$key" --from-literal AWS_SECRET_ACCESS_KEY="$secret"
 fi
