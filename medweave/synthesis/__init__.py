@@ -5,6 +5,7 @@
 
 from medweave.synthesis.conditions import Condition, make_conditions
 from medweave.synthesis.generator import Generator
+from medweave.synthesis.gpus import train_on_all_gpus
 from medweave.synthesis.origin import in_origin_groups
 from medweave.synthesis.plan import SamplePlan, plan_samples
 from medweave.synthesis.sampling import sample_images, sample_part
@@ -20,4 +21,5 @@ __all__ = [
     "sample_images",
     "sample_part",
     "train_generator",
+    "train_on_all_gpus",
 ]
