@@ -1,8 +1,13 @@
+import os
+from pathlib import Path
+
 import hypothesis
 import pytest
 
 from medweave import progress
 
+# ZenML reads it when it is imported, and finds no root by itself in the processes that share the tests.
+os.environ.setdefault("ZENML_CUSTOM_SOURCE_ROOT", str(Path(__file__).resolve().parents[1]))
 hypothesis.settings.register_profile("without time limits", deadline=None)
 hypothesis.settings.load_profile("without time limits")
 

@@ -32,7 +32,8 @@ class Cluster:
     """Objects by kind and name, one namespace, and the processes of its pods.
 
     What is asked for is answered unless it is in `denied` (`verb resource`) or comes without `token`. Pods that ask for
-    GPUs stay pending while `gpus` is 0, and those of an image in `missing_images` cannot pull it.
+    GPUs stay pending while `gpus` is 0, and those of an image in `missing_images` cannot pull it. `peaks` are the most
+    bytes of memory that a pod had.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -43,6 +44,7 @@ class Cluster:
         }
         self.logs: dict[str, Path] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.peaks: dict[str, int] = {}
         self.lock = threading.RLock()
         self.threads: list[threading.Thread] = []
         self.port = port
@@ -166,7 +168,9 @@ class Cluster:
             process = subprocess.Popen(command, env=self._environment(pod, container), stdout=log, stderr=log)
         self.processes[name] = process
         pod["status"]["phase"] = "Running"
-        process.wait()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.peaks[name] = usage.ru_maxrss * 1024
         pod["status"]["phase"] = "Failed" if process.returncode else "Succeeded"
         return process.returncode
 

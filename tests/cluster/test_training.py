@@ -1,6 +1,7 @@
 """The training pipeline in pods that share nothing but an object store and servers."""
 
 import pytest
+from kubernetes.utils.quantity import parse_quantity
 
 from medweave.config import Settings
 from tests.end_to_end.conftest import TINY
@@ -25,3 +26,6 @@ def test_a_run_in_pods_comes_to_a_model_and_a_report(stack, cluster, tmp_path):
     assert summary["status"] == "completed"
     assert summary["data"]["unlabeled"] == 6
     assert (tmp_path / "output/report.html").stat().st_size > 10_000
+    for name, peak in cluster.peaks.items():
+        (container,) = cluster.objects["pods"][name]["spec"]["containers"]
+        assert peak < parse_quantity(container["resources"]["limits"]["memory"]), name
