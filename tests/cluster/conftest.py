@@ -18,22 +18,29 @@ PIPELINE = {"AWS_ACCESS_KEY_ID": "a2V5", "AWS_SECRET_ACCESS_KEY": "aGlkZGVu"}
 OURS = ("ZENML_", "MLFLOW_TRACKING_", "MEDWEAVE_", "AWS_", "KUBECONFIG")
 
 
-@pytest.fixture(scope="package", autouse=True)
-def session_home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("home")
-    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OURS)}
-    os.environ.update(MEDWEAVE_HOME=str(folder), AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="hidden")
-    os.environ.update(
-        MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="hidden", KUBECONFIG=f"{folder}/kubeconfig"
-    )
-    yield folder
+@pytest.fixture(scope="session")
+def cluster_home(tmp_path_factory):
+    """The home of these tests."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def environment(cluster_home):
+    """Variables of whoever submits, and none of other tests."""
+    before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(OURS)]:
         del os.environ[name]
+    os.environ.update(MEDWEAVE_HOME=str(cluster_home), AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="hidden")
+    os.environ.update(
+        MLFLOW_TRACKING_USERNAME="admin", MLFLOW_TRACKING_PASSWORD="hidden", KUBECONFIG=f"{cluster_home}/kubeconfig"
+    )
+    yield
+    os.environ.clear()
     os.environ.update(before)
 
 
-@pytest.fixture(scope="package")
-def object_store(session_home):
+@pytest.fixture(scope="session")
+def object_store():
     """The address of a server that speaks S3, with the stack's bucket; pods find it and its credentials."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -42,12 +49,14 @@ def object_store(session_home):
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket="zenml")
+    boto3.client(
+        "s3", "us-east-1", endpoint_url=url, aws_access_key_id="key", aws_secret_access_key="hidden"
+    ).create_bucket(Bucket="zenml")
     yield url
     server.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def port():
     """The clusters' port: ZenML keeps its client of the first one."""
     with socket.socket() as free:
@@ -56,9 +65,9 @@ def port():
 
 
 @pytest.fixture
-def cluster(tmp_path, session_home, port, monkeypatch):
+def cluster(tmp_path, environment, cluster_home, port, monkeypatch):
     running = Cluster(tmp_path, port)
-    path = running.kubeconfig(session_home / "kubeconfig")
+    path = running.kubeconfig(cluster_home / "kubeconfig")
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
     running.add("secrets", {"metadata": {"name": "pipeline"}, "data": dict(PIPELINE)})
     for name in ("orchestrator", "step"):

@@ -76,7 +76,7 @@ def test_the_examples_are_valid(name):
     assert load_values(Path(__file__).resolve().parents[2] / f"infra/stacks/{name}.yaml").namespace == "medweave"
 
 
-def test_a_cluster_that_is_down_an_expired_token_and_an_unknown_context(applied, cluster, session_home, monkeypatch):
+def test_a_cluster_that_is_down_an_expired_token_and_an_unknown_context(applied, cluster, cluster_home, monkeypatch):
     cluster.token = "renewed"
     assert checks()["cluster"] == (
         "missing",
@@ -87,7 +87,7 @@ def test_a_cluster_that_is_down_an_expired_token_and_an_unknown_context(applied,
     assert state == "missing"
     assert said.startswith("context test: the API server does not answer (")
     assert said.endswith("Connection refused); is the cluster up?")
-    kubeconfig = session_home / "kubeconfig"
+    kubeconfig = cluster_home / "kubeconfig"
     kubeconfig.write_text(kubeconfig.read_text().replace("name: test", "name: other"))
     assert "context test: " in checks()["cluster"][1]
 
@@ -130,5 +130,5 @@ def test_what_a_pod_cannot_reach_is_told_by_the_pod(applied, cluster):
     assert said[1].startswith("https://mlflow:8443/health: ")
 
 
-def test_a_stack_that_is_not_there_is_named(session_home):
+def test_a_stack_that_is_not_there_is_named(cluster_home):
     assert checks("kubernets")["stack"][1].startswith("kubernets: no such stack; make it with")
