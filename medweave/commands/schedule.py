@@ -45,8 +45,9 @@ def create(
         return
     folder = (output or Path("output") / settings.task).absolute()
     job = Job(name, cron, str(config.absolute()), tuple(set_ or ()), str(folder))
+    starter = install(job)
     save_job(job)
-    progress.say(f"{name}: retrains at {cron}, by {install(job)}")
+    progress.say(f"{name}: retrains at {cron}, by {starter}")
 
 
 @schedule_app.command("list")
@@ -126,5 +127,5 @@ def _change(name: str, cron: str | None = None, active: bool | None = None) -> N
         return
     job = find_job(name)
     changed = replace(job, cron=cron or job.cron, active=job.active if active is None else active)
-    save_job(changed)
     install(changed)
+    save_job(changed)

@@ -246,3 +246,11 @@ def test_evaluate_names_what_is_missing(medweave, task_folder, tmp_path):
 
 def test_an_unknown_option_ends_with_2(medweave):
     assert medweave("run", "--confg", "x").status == 2
+
+
+def test_a_machine_that_can_start_nothing_keeps_no_schedule(medweave, config, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = medweave("schedule", "--config", config, "--cron", "0 3 * * 0")
+    assert ended.status == 2
+    assert "neither systemd for users nor cron is on this machine" in ended.err
+    assert medweave("schedule", "list").out == ""
