@@ -40,8 +40,8 @@ def monitor(
     settings = load_settings(config, set_ or ())
     folder = output or Path("output") / settings.task
     batch = run_monitoring(settings, images, _time(since), labels, folder, debugging())
-    level = batch["verdict"]["level"]
-    progress.say(f"{level}: {batch['images']} images; look at {folder / 'drift.html'}")
+    level, count = batch["verdict"]["level"], batch["images"]
+    progress.say(f"{level}: {count} image{'s' if count != 1 else ''}; look at {folder / 'drift.html'}")
     if level == "drift":
         raise typer.Exit(DRIFT)
 
