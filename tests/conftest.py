@@ -1,4 +1,7 @@
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -6,8 +9,16 @@ import pytest
 
 from medweave import progress
 
-# ZenML reads it when it is imported, and finds no root by itself in the processes that share the tests.
-os.environ.setdefault("ZENML_CUSTOM_SOURCE_ROOT", str(Path(__file__).resolve().parents[1]))
+# ZenML reads these when it is imported; each of the processes that share the tests has a store of its own.
+_zenml = Path(tempfile.mkdtemp(prefix="medweave-tests-"))
+atexit.register(shutil.rmtree, _zenml, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("ZENML_")]:
+    del os.environ[_name]
+os.environ.update(
+    ZENML_CUSTOM_SOURCE_ROOT=str(Path(__file__).resolve().parents[1]),
+    ZENML_CONFIG_PATH=str(_zenml),
+    ZENML_LOCAL_STORES_PATH=str(_zenml / "stores"),
+)
 hypothesis.settings.register_profile("without time limits", deadline=None)
 hypothesis.settings.load_profile("without time limits")
 

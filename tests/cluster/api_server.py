@@ -180,11 +180,7 @@ class Cluster:
         for volume in pod["spec"].get("volumes", []):
             if "emptyDir" in volume:
                 folders[volume["name"]] = Path(tempfile.mkdtemp(dir=self.folder))
-        found = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("ZENML_", "MLFLOW_", "MEDWEAVE_", "AWS_"))
-        }
+        found = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OF_PODS)}
         found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found["PATH"]])
         for source in container.get("envFrom", []):
             secret = self.objects["secrets"].get(source["secretRef"]["name"], {"data": {}})

@@ -15,7 +15,7 @@ VALUES = StackValues(context="test", image=IMAGE, artifacts="s3://zenml", mlflow
 
 PIPELINE = {"AWS_ACCESS_KEY_ID": "a2V5", "AWS_SECRET_ACCESS_KEY": "aGlkZGVu"}
 """The Secret `pipeline`, in Base64."""
-OURS = ("ZENML_", "MLFLOW_TRACKING_", "MEDWEAVE_", "AWS_", "KUBECONFIG")
+OURS = ("MLFLOW_TRACKING_", "MEDWEAVE_", "AWS_", "KUBECONFIG")
 
 
 @pytest.fixture(scope="session")

@@ -60,10 +60,10 @@ class Trained:
 
 @pytest.fixture(scope="session", autouse=True)
 def session_home(tmp_path_factory):
-    """Real ZenML and MLflow stores that this session's tests share."""
+    """A home, with a real MLflow store, that this session's tests share."""
     folder = tmp_path_factory.mktemp("home")
     before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith(("ZENML_", "MLFLOW_TRACKING", "MEDWEAVE_"))]:
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_TRACKING", "MEDWEAVE_"))]:
         del os.environ[name]
     os.environ["MEDWEAVE_HOME"] = str(folder)
     yield folder

@@ -87,7 +87,7 @@ def test_zenml_and_mlflow_name_each_other(trained):
 
     version = connect(Tracking()).get_model_version("medweave-tiny", "1")
     found = Client().get_model_version("medweave-tiny", version.tags["zenml_model_version"].partition("/")[2])
-    assert version.tags["zenml_model_version"] == f"medweave-tiny/{found.version}"
+    assert version.tags["zenml_model_version"] == f"medweave-tiny/{found.number}"
     assert found.run_metadata["mlflow_run_id"] == version.run_id
     assert found.run_metadata["mlflow_model"] == "models:/medweave-tiny/1"
     assert found.run_metadata["labels"]["gold"]["learned"] == 8

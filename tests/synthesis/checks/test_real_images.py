@@ -15,11 +15,11 @@ from tests.synthesis.checks.conftest import pictures
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "busi"
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the real data is not beside the checkout")
 def small(image):
     return cv2.resize(np.ascontiguousarray(image), (64, 64), interpolation=cv2.INTER_AREA)
 
 
+@pytest.mark.skipif(not DATA.exists(), reason="the real data is not beside the checkout")
 def test_flipped_brightened_and_cropped_patients_are_caught():
     found = list_images(str(DATA / "unlabeled/images"))[::6]
     images = [to_rgb8(read_image(uri, 10**8)) for _, uri in found]
