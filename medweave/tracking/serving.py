@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,16 +72,26 @@ def _folder(client: MlflowClient, version: RegisteredVersion) -> Path:
 
 def _start(folder: Path, host: str, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "local"]
-    return subprocess.Popen([*command, "--host", host, "--port", str(port)], start_new_session=True)  # noqa: S603
+    command += ["--host", host, "--port", str(port)]
+    # MLflow starts its web server by name: that of this environment, whether it was activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return subprocess.Popen(command, env={**os.environ, "PATH": path}, start_new_session=True)  # noqa: S603
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server and the workers that it started."""
+    """End the server and the workers that it started, and return when none of them is left to answer."""
     if server.poll() is not None:
         return
     os.killpg(server.pid, signal.SIGTERM)
+    until = time.monotonic() + STOP_S
     try:
         server.wait(STOP_S)
+        while time.monotonic() < until:
+            os.killpg(server.pid, 0)
+            time.sleep(0.05)
+        os.killpg(server.pid, signal.SIGKILL)
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+    except ProcessLookupError:
+        return
