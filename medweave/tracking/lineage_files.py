@@ -68,8 +68,9 @@ class Lineage:
                 (written,) = copied.fetchone() or (0,)
             aside.replace(path)
         except OSError as error:
-            aside.unlink(missing_ok=True)
             raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
+        finally:
+            aside.unlink(missing_ok=True)
         return int(written)
 
     def _ask(self, query: str, **values: str) -> pa.Table:
