@@ -32,17 +32,33 @@ def is_kubernetes() -> bool:
     return bool(Client().active_stack.orchestrator.flavor == "kubernetes")
 
 
-def steps_of(pipeline: Pipeline, settings: Settings) -> list[str]:
-    """Names of the steps that a pipeline has with these settings."""
+def of_pipeline(settings: Settings, pipeline: Pipeline, *arguments: Any) -> dict[str, Any]:
+    """Options of a pipeline that is called with these arguments, for the active stack; none if that has no pods.
+
+    Raises InputError when the cluster cannot be used as the settings say.
+    """
+    if not is_kubernetes():
+        return {}
+    from pipelines.monitoring import monitoring
+    from pipelines.stack_checks import require_cluster
+    from pipelines.training import training
+
+    require_cluster()
+    others = {*steps_of(training, settings), *steps_of(monitoring, settings, "", None, None, None)}
+    return options(settings.cluster, steps_of(pipeline, *arguments), others)
+
+
+def steps_of(pipeline: Pipeline, *arguments: Any) -> list[str]:
+    """Names of the steps that a pipeline has with these arguments."""
     laid_out = pipeline.copy()
-    laid_out.prepare(settings)
+    laid_out.prepare(*arguments)
     return list(laid_out.invocations)
 
 
-def options(cluster: Cluster, invocations: Iterable[str]) -> dict[str, Any]:
-    """Options of a pipeline with these steps, for the active Kubernetes stack.
+def options(cluster: Cluster, invocations: Iterable[str], others: Iterable[str] = ()) -> dict[str, Any]:
+    """Options of a pipeline with these steps, for the active Kubernetes stack; `others` are steps of other pipelines.
 
-    Raises InputError for a step in the settings that the pipeline does not have, and for a stack that names no image.
+    Raises InputError for a step in the settings that no pipeline has, and for a stack that names no image.
     """
     from zenml.client import Client
     from zenml.config import DockerSettings
@@ -54,7 +70,7 @@ def options(cluster: Cluster, invocations: Iterable[str]) -> dict[str, Any]:
             f"stack {stack.name}: names no image; make it with 'medweave stack apply {stack.name} --values …'"
         )
     steps = {invocation: _base_name(invocation) for invocation in invocations}
-    if unknown := sorted(set(cluster.steps) - set(steps.values()) - set(steps)):
+    if unknown := sorted(set(cluster.steps) - set(steps.values()) - set(steps) - set(others)):
         raise InputError(f"cluster.steps: no step is named {', '.join(unknown)}; there are {', '.join(sorted(steps))}")
     return {
         "settings": {

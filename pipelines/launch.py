@@ -52,7 +52,11 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     with SystemMetrics() as measured:
         try:
-            training.with_options(run_name=name, model=Model(name=settings.model_name), **_options(settings))(settings)
+            training.with_options(
+                run_name=name,
+                model=Model(name=settings.model_name),
+                **cluster.of_pipeline(settings, training, settings),
+            )(settings)
         except Exception:
             if debug or not runs_named(name) or cluster.is_kubernetes():
                 raise
@@ -117,17 +121,6 @@ def open_store() -> None:
     from zenml.client import Client
 
     Client().active_stack.validate()
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    """What the active stack must be told of the settings beforehand."""
-    if not cluster.is_kubernetes():
-        return {}
-    from pipelines.stack_checks import require_cluster
-    from pipelines.training import training
-
-    require_cluster()
-    return cluster.options(settings.cluster, cluster.steps_of(training, settings))
 
 
 def _is_local() -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 
 from medweave.config import Settings
 from medweave.progress import say
-from pipelines import store
+from pipelines import cluster, store
 from pipelines.launch import open_store, raise_if_failed, run_training, runs_named, show, write_result
 from pipelines.references import settings_of
+from pipelines.waiting import wait_for
 
 
 def run_monitoring(
@@ -31,11 +32,14 @@ def run_monitoring(
     runs = (run for run in store.completed_runs() if settings_of(run).model_name == settings.model_name)
     newest = next(runs, None)
     name = f"{settings.task}-monitoring-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    given = settings, images, since, labels, str(newest.id) if newest else None
     try:
-        monitoring.with_options(run_name=name)(settings, images, since, labels, str(newest.id) if newest else None)
+        monitoring.with_options(run_name=name, **cluster.of_pipeline(settings, monitoring, *given))(*given)
     except Exception:
-        if debug or not runs_named(name):
+        if debug or not runs_named(name) or cluster.is_kubernetes():
             raise
+    if cluster.is_kubernetes():
+        wait_for(runs_named(name)[0].id, settings.cluster.wait)
     refresh(settings)
     run = runs_named(name)[0]
     raise_if_failed(run)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from medweave.config import Settings
 from medweave.errors import InputError
 from pipelines import cluster
-from pipelines.stack_checks import require_cluster
 from pipelines.store import configure
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def create(name: str, cron: str, settings: Settings) -> bool:
     from pipelines.hooks import told_failure, told_success
     from pipelines.training import training
 
-    require_cluster()
-    options = cluster.options(settings.cluster, cluster.steps_of(training, settings))
+    options = cluster.of_pipeline(settings, training, settings)
     there = bool(_found(name))
     if there:
         delete(name)

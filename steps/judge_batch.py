@@ -8,7 +8,7 @@ from zenml.types import HTMLString
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.corrections import store_of as corrections_of
-from medweave.monitoring import expert_masks, judge, review_batches, store_of
+from medweave.monitoring import expert_masks, judge, review_batches, shared_store
 from medweave.monitoring.store import PAGE
 from steps.refresh import refresh
 
@@ -26,8 +26,8 @@ def judge_batch(
 
     The dashboards take it up, with what experts have said of earlier batches by now.
     """
-    store = store_of(settings)
-    batch = judge(store, measured, training, gold, images, observed["champion"], observed["labels"], settings)
-    review_batches(store, expert_masks(gold, corrections_of(settings.data, settings.task)), settings.data)
-    refresh(settings)
-    return batch.to_json(), HTMLString((store.folder(batch) / PAGE).read_text(encoding="utf-8"))
+    with shared_store(settings) as store:
+        batch = judge(store, measured, training, gold, images, observed["champion"], observed["labels"], settings)
+        review_batches(store, expert_masks(gold, corrections_of(settings.data, settings.task)), settings.data)
+        refresh(settings)
+        return batch.to_json(), HTMLString((store.folder(batch) / PAGE).read_text(encoding="utf-8"))

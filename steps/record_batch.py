@@ -8,7 +8,7 @@ from zenml import get_step_context, step
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.errors import InputError, RunError
-from medweave.monitoring import Batch, batch_record, store_of
+from medweave.monitoring import Batch, batch_record, shared_store
 from medweave.progress import say
 from medweave.tracking import connect, log_run
 
@@ -17,8 +17,9 @@ from medweave.tracking import connect, log_run
 def record_batch(batch: dict[str, Any], measured: ImageTable, settings: Settings) -> None:
     """One run in the experiment `medweave-<task>-monitoring`; when MLflow is out of reach this is only warned of."""
     kept = Batch(**batch)
-    record = batch_record(kept, store_of(settings), measured, settings.task, str(get_step_context().pipeline_run.id))
-    try:
-        log_run(connect(settings.tracking), record)
-    except (InputError, RunError, MlflowException) as error:
-        say(f"warning: the batch did not get to MLflow: {str(error).splitlines()[0]}")
+    with shared_store(settings) as store:
+        record = batch_record(kept, store, measured, settings.task, str(get_step_context().pipeline_run.id))
+        try:
+            log_run(connect(settings.tracking), record)
+        except (InputError, RunError, MlflowException) as error:
+            say(f"warning: the batch did not get to MLflow: {str(error).splitlines()[0]}")

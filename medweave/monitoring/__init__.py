@@ -7,7 +7,7 @@ from medweave.monitoring.recording import alert_text, batch_record
 from medweave.monitoring.reference import measured_training
 from medweave.monitoring.retraining import Retraining, decide_retraining
 from medweave.monitoring.reviewed import Reviewed, expert_masks, review_batches, reviewed_batches
-from medweave.monitoring.store import Batch, BatchStore, is_monitored, monitoring_folder, store_of
+from medweave.monitoring.store import Batch, BatchStore, is_monitored, monitoring_folder, shared_store, store_of
 from medweave.monitoring.taking import take_batch
 from medweave.monitoring.versions import Version, versions_of
 from medweave.monitoring.workspace import update_workspace
@@ -31,6 +31,7 @@ __all__ = [
     "monitoring_folder",
     "review_batches",
     "reviewed_batches",
+    "shared_store",
     "store_of",
     "take_batch",
     "update_workspace",

@@ -16,6 +16,7 @@ from medweave import progress
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
 from medweave.home import home
+from medweave.shared import forget, shared
 
 FORMAT = 1
 FACTS, ROWS, PAGE = "batch.json", "rows.parquet", "drift.html"
@@ -67,6 +68,14 @@ def store_of(settings: Settings) -> BatchStore:
     return BatchStore(monitoring_folder(settings) / settings.task)
 
 
+@contextmanager
+def shared_store(settings: Settings) -> Iterator[BatchStore]:
+    """The batches of this task as all pods have them, and what is added to them there for the next pod."""
+    folder = monitoring_folder(settings)
+    with shared(folder):
+        yield store_of(settings)
+
+
 class BatchStore:
     """The folder of a task's batches: `batches/<id>/` holds batch.json, rows.parquet and drift.html."""
 
@@ -115,6 +124,7 @@ class BatchStore:
             for before in self.batches():
                 if before.digest == batch.digest and before.id != batch.id:
                     shutil.rmtree(self.folder(before))
+                    forget(self.folder(before))
             if self.folder(batch).exists():
                 shutil.rmtree(self.folder(batch))
             files.rename(self.folder(batch))

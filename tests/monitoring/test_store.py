@@ -3,7 +3,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from medweave.monitoring.store import FACTS, ROWS, BatchStore
+from medweave.config import Settings
+from medweave.monitoring.store import FACTS, ROWS, BatchStore, shared_store
 from tests.monitoring.conftest import add, batch
 
 
@@ -67,3 +68,15 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(Exception, match=r"file/tiny: cannot be written .*; choose another"):
         BatchStore(tmp_path / "file" / "tiny")
+
+
+def test_a_pod_finds_the_batches_of_pods_before_it_and_none_that_were_replaced(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_SHARED", f"{bucket}/medweave")
+    settings = Settings(task="tiny")
+    again = batch(3, digest=batch(2).digest)
+    for pod, news in (("one", [batch(1), batch(2)]), ("two", [again]), ("three", [])):
+        monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path / pod))
+        with shared_store(settings) as store:
+            for one in news:
+                add(store, one)
+    assert store.batches() == [batch(1), again]
