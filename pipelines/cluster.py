@@ -44,8 +44,8 @@ def of_pipeline(settings: Settings, pipeline: Pipeline, *arguments: Any) -> dict
     from pipelines.training import training
 
     require_cluster()
-    others = {*steps_of(training, settings), *steps_of(monitoring, settings, "", None, None, None)}
-    return options(settings.cluster, steps_of(pipeline, *arguments), others)
+    known = {*steps_of(training, settings), *steps_of(monitoring, settings, "", None, None, None)}
+    return options(settings.cluster, steps_of(pipeline, *arguments), known)
 
 
 def steps_of(pipeline: Pipeline, *arguments: Any) -> list[str]:
@@ -55,8 +55,10 @@ def steps_of(pipeline: Pipeline, *arguments: Any) -> list[str]:
     return list(laid_out.invocations)
 
 
-def options(cluster: Cluster, invocations: Iterable[str], others: Iterable[str] = ()) -> dict[str, Any]:
-    """Options of a pipeline with these steps, for the active Kubernetes stack; `others` are steps of other pipelines.
+def options(cluster: Cluster, invocations: Iterable[str], known: Iterable[str] = ()) -> dict[str, Any]:
+    """Options of a pipeline with these steps, for the active Kubernetes stack.
+
+    The settings may also name steps of other pipelines, as far as they are `known`.
 
     Raises InputError for a step in the settings that no pipeline has, and for a stack that names no image.
     """
@@ -70,8 +72,9 @@ def options(cluster: Cluster, invocations: Iterable[str], others: Iterable[str] 
             f"stack {stack.name}: names no image; make it with 'medweave stack apply {stack.name} --values …'"
         )
     steps = {invocation: _base_name(invocation) for invocation in invocations}
-    if unknown := sorted(set(cluster.steps) - set(steps.values()) - set(steps) - set(others)):
-        raise InputError(f"cluster.steps: no step is named {', '.join(unknown)}; there are {', '.join(sorted(steps))}")
+    there = {*steps, *known}
+    if unknown := sorted(set(cluster.steps) - there - {_base_name(name) for name in there}):
+        raise InputError(f"cluster.steps: no step is named {', '.join(unknown)}; there are {', '.join(sorted(there))}")
     return {
         "settings": {
             "docker": DockerSettings(

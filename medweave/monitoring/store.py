@@ -71,8 +71,7 @@ def store_of(settings: Settings) -> BatchStore:
 @contextmanager
 def shared_store(settings: Settings) -> Iterator[BatchStore]:
     """The batches of this task as all pods have them, and what is added to them there for the next pod."""
-    folder = monitoring_folder(settings)
-    with shared(folder):
+    with shared(monitoring_folder(settings)):
         yield store_of(settings)
 
 

@@ -86,3 +86,9 @@ def test_every_part_of_labelling_has_the_pod_of_labelling(stack):
 def test_a_step_that_is_not_there_is_named(stack):
     with pytest.raises(InputError, match=r"cluster\.steps: no step is named train_finl; there are count"):
         options(Settings(steps={"train_finl": Pod()}), ["count"])
+
+
+def test_the_settings_may_name_steps_of_another_pipeline(stack):
+    settings = Settings(steps={"take_images": Pod(), "label_unlabeled": Pod()})
+    made = options(settings, ["count"], known=["take_images", "label_unlabeled_part_1"])
+    assert list(made["steps"]) == ["count"]
