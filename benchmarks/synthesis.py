@@ -1,9 +1,10 @@
-"""How fast a generator trains within a time limit, and how fast it samples: a sheet a sampler, and images a second.
+"""How fast a generator trains within a time limit, and how fast and how well each sampler makes images with it.
 
     python benchmarks/synthesis.py --config configs/busi.yaml [--minutes 45] [--images 32] [--output DIR] [--set …]
 
 A few steps are timed first; `synthesis.steps` is what fits the limit, and at most what the configuration says. All
-samplers start from the same noise and the same masks, so their sheets can be compared image by image. A stopped run
+samplers start from the same noise and the same masks, so their sheets can be compared image by image. Images a second
+are of processor time; the Fréchet-type distance is to the real images, beside that of their halves. A stopped run
 goes on where it was.
 """
 
@@ -13,18 +14,21 @@ import argparse
 import json
 import resource
 import time
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 from medweave import progress
 from medweave.config import Settings, load_settings, parse_settings
+from medweave.data import ImageTable
 from medweave.data.ingest import ingest
 from medweave.home import home
+from medweave.labeling.compact.features import image_features
 from medweave.synthesis import Generator, make_conditions, sample_images, train_generator
+from medweave.synthesis.checks import check_samples, common_side, read_pictures
 from medweave.synthesis.sheet import write_table_sheet
 
 TIMED = 20
-SAMPLERS = {"dpm_solver": (10, 20, 25, 50), "ddim": (25, 50), "ddpm": (1000,)}
+SAMPLERS = {"dpm_solver": (10, 25, 50), "ddim": (25, 50), "ddpm": (1000,)}
 
 
 def main() -> None:
@@ -34,6 +38,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=45.0)
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--samplers", nargs="+", choices=list(SAMPLERS), default=list(SAMPLERS))
+    parser.add_argument("--guidance", nargs="+", type=float, default=[1.0])
     parser.add_argument("--output", type=Path, default=Path("output/synthesis"))
     arguments = parser.parse_args()
     settings, output = load_settings(arguments.config, arguments.overrides), arguments.output
@@ -56,18 +61,33 @@ def main() -> None:
     generator = Generator.load(output / "generator", settings.compute)
     conditions = make_conditions(chain(*tables), settings, arguments.images, settings.seed)
     wanted = conditions if generator.conditional else arguments.images
-    print("| sampler | steps | images/s |\n|---|---|---|")
-    for sampler in arguments.samplers:
-        for count in SAMPLERS[sampler]:
-            how = _with(settings, sampler=sampler, sampling_steps=count)
-            folder, started = output / f"{sampler}-{count}", time.monotonic()
-            table = sample_images(generator, wanted, how, folder, settings.seed)
-            print(f"| {sampler} | {count} | {len(table) / (time.monotonic() - started):.2f} |", flush=True)
-            write_table_sheet(table, output / f"{sampler}-{count}.png")
+    print(
+        "| sampler | steps | guidance | images/s | Fréchet-type distance | halves of real ones, 95 % below | copies |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    samplers = [(sampler, count) for sampler in arguments.samplers for count in SAMPLERS[sampler]]
+    for (sampler, count), guidance in product(samplers, arguments.guidance):
+        how = _with(settings, sampler=sampler, sampling_steps=count, guidance=guidance)
+        name, started = f"{sampler}-{count}-{guidance:g}", time.process_time()
+        table = sample_images(generator, wanted, how, output / name, settings.seed)
+        speed = len(table) / (time.process_time() - started)
+        print(f"| {sampler} | {count} | {guidance:g} | {speed:.3f} | {_quality(table, tables, how)} |", flush=True)
+        write_table_sheet(table, output / f"{name}.png")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB; sheets in {output}")
 
 
-def _seconds_a_step(tables: list, settings: Settings, work: Path) -> float:
+def _quality(samples: ImageTable, real: list[ImageTable], settings: Settings) -> str:
+    side, pixels = common_side(list(samples)), settings.data.max_pixels
+    pictures = [read_pictures(rows, side, pixels) for rows in (samples, chain(*real))]
+    same_bits = settings.data.duplicates.distance
+    checked = check_samples(*pictures, image_features, settings.synthesis.checks, same_bits, settings.seed)
+    copies = sum(bool(sample.copy.by) for sample in checked.samples)
+    if (found := checked.frechet) is None:
+        return f"too few images | | {copies}"
+    return f"{found.samples:.1f} | {found.real:.1f}, {found.real95:.1f} | {copies}"
+
+
+def _seconds_a_step(tables: list[ImageTable], settings: Settings, work: Path) -> float:
     """Of a longer training less a shorter one, after one that warms up; sample sheets are made small."""
     taken = []
     for turn, steps in enumerate((TIMED, TIMED, 2 * TIMED)):

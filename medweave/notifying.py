@@ -11,7 +11,7 @@ VARIABLE = "MEDWEAVE_WEBHOOK"
 TIMEOUT_S = 20
 
 
-def notify(task: str, status: Literal["success", "failure", "unchanged"], text: str) -> bool:
+def notify(task: str, status: Literal["success", "failure", "unchanged", "drift"], text: str) -> bool:
     """Post `{"text", "task", "status"}` to `$MEDWEAVE_WEBHOOK`, if it is set; whether it arrived.
 
     That it did not is said, and is no failure of what it tells of.

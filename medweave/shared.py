@@ -24,6 +24,11 @@ EVERY = 5.0
 """Seconds between two looks at what is new in a folder: the most that a lost pod's successor has to do again."""
 
 
+def is_shared() -> bool:
+    """Whether this process is one of several, in pods, that share folders."""
+    return bool(os.environ.get(SHARED))
+
+
 def shared_uri(path: Path) -> str:
     """Where other pods find a path: its URI in shared storage if it is in home, else the absolute path."""
     path = path.absolute()
@@ -33,7 +38,7 @@ def shared_uri(path: Path) -> str:
 
 
 def _is_shared(path: Path) -> bool:
-    return bool(os.environ.get(SHARED)) and path.absolute().is_relative_to(home())
+    return is_shared() and path.absolute().is_relative_to(home())
 
 
 @contextmanager
@@ -41,7 +46,7 @@ def shared(folder: Path) -> Iterator[None]:
     """Bring `folder` to what other pods have put there, and let them have what becomes new in it.
 
     Files are sent as they come about, so that a killed pod loses little, and once more at the end; the oldest first, so
-    that one which tells of others is not there before them. Hidden files and those that end in `.part` stay here, a
+    that one which tells of others is not there before them. What is hidden and what ends in `.part` stays here, a
     removal does too, and so does all of a folder that is not in home. Raises InputError when the storage is out of
     reach.
     """
@@ -72,11 +77,11 @@ def fetch(folder: Path) -> None:
         _Copy(folder).fetch()
 
 
-def forget(folder: Path) -> None:
-    """Remove a folder from shared storage, if it can be reached."""
-    if _is_shared(folder):
-        with suppress(InputError), _reaching(folder) as (files, path):
-            files.rm(path, recursive=True)
+def forget(path: Path) -> None:
+    """Remove a file or a folder from shared storage, if it can be reached."""
+    if _is_shared(path):
+        with suppress(InputError), _reaching(path) as (files, there):
+            files.rm(there, recursive=True)
 
 
 class _Copy:
@@ -123,7 +128,8 @@ class _Copy:
         """Finished files, oldest first: time of change and size."""
         found = {}
         for path in self._folder.rglob("*"):
-            if path.suffix == ".part" or path.name.startswith("."):
+            parts = path.relative_to(self._folder).parts
+            if path.suffix == ".part" or any(part.startswith(".") for part in parts):
                 continue
             with suppress(FileNotFoundError):
                 if path.is_file():

@@ -23,6 +23,8 @@ EVICTED_FIRST = {
     ]
 }
 """A pod that its node lost is started again and does not count as a retry."""
+STARTS_JOBS = "start_retraining"
+"""The step whose pod may start Jobs, as the orchestrator's may."""
 
 
 def is_kubernetes() -> bool:
@@ -44,7 +46,7 @@ def of_pipeline(settings: Settings, pipeline: Pipeline, *arguments: Any) -> dict
     from pipelines.training import training
 
     require_cluster()
-    known = {*steps_of(training, settings), *steps_of(monitoring, settings, "", None, None, None)}
+    known = {*steps_of(training, settings), *steps_of(monitoring, settings, "", None, None, True)}
     return options(settings.cluster, steps_of(pipeline, *arguments), known)
 
 
@@ -95,7 +97,7 @@ def options(cluster: Cluster, invocations: Iterable[str], known: Iterable[str] =
             },
         },
         "steps": {
-            invocation: _step(cluster.steps.get(invocation, cluster.steps.get(name, cluster.pod)), cluster)
+            invocation: _step(cluster.steps.get(invocation, cluster.steps.get(name, cluster.pod)), cluster, name)
             for invocation, name in steps.items()
         },
     }
@@ -106,22 +108,28 @@ def _base_name(invocation: str) -> str:
     return re.sub(r"(_part_\d+)?(_round_\d+)?$", "", invocation)
 
 
-def _step(pod: Pod, cluster: Cluster) -> dict[str, Any]:
+def _step(pod: Pod, cluster: Cluster, name: str) -> dict[str, Any]:
+    starts_jobs = name == STARTS_JOBS
     settings: dict[str, Any] = {
-        "pod_settings": _pod_settings(pod, cluster, "step"),
+        "pod_settings": _pod_settings(pod, cluster, "orchestrator" if starts_jobs else "step"),
         "pod_failure_policy": EVICTED_FIRST,
     }
+    if starts_jobs:
+        settings["step_pod_service_account_name"] = _orchestrator().config.service_account_name
     if pod.timeout is not None:
         settings["active_deadline_seconds"] = pod.timeout
     return {"settings": {"orchestrator": settings}, **({"retry": {"max_retries": pod.retries}} if pod.retries else {})}
 
 
-def _pod_settings(pod: Pod, cluster: Cluster, component: str) -> dict[str, Any]:
-    """The stack's pod with the resources that are asked for."""
+def _orchestrator() -> Any:
     from zenml.client import Client
 
-    orchestrator: Any = Client().active_stack.orchestrator
-    settings: dict[str, Any] = copy.deepcopy(orchestrator.config.pod_settings.model_dump())
+    return Client().active_stack.orchestrator
+
+
+def _pod_settings(pod: Pod, cluster: Cluster, component: str) -> dict[str, Any]:
+    """The stack's pod with the resources that are asked for."""
+    settings: dict[str, Any] = copy.deepcopy(_orchestrator().config.pod_settings.model_dump())
     settings["labels"] = {"app.kubernetes.io/component": component}
     limits = {"memory": pod.memory}
     if pod.gpus:

@@ -36,8 +36,8 @@ def _tell(status: Literal["success", "failure"], text: str) -> None:
     from medweave.notifying import notify
     from medweave.progress import say
 
-    model = get_step_context().model.name
-    notify(model.removeprefix("medweave-"), status, text)
+    task = (get_step_context().pipeline_run.config.parameters or {})["settings"]["task"]
+    notify(task, status, text)
     alerter = Client().active_stack.alerter
-    if alerter is not None and not alerter.post(f"{model}: {text}"):
+    if alerter is not None and not alerter.post(f"medweave {task}: {text}"):
         say("warning: the stack's alerter was not told")

@@ -9,17 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from medweave.config import Settings
+from medweave.errors import InputError
 from medweave.progress import say
 from pipelines import cluster, store
 from pipelines.launch import open_store, raise_if_failed, run_training, runs_named, show, write_result
-from pipelines.references import settings_of
 from pipelines.waiting import wait_for
+
+
+def require_uris(images: str, labels: str | None) -> None:
+    """Raise InputError for a folder that pods would not find."""
+    for option, told in (("--images", images), ("--labels", labels)):
+        if told is not None and "://" not in told:
+            raise InputError(f"{option} {told}: pods do not see folders of this machine; give a URI such as s3://…")
 
 
 def run_monitoring(
     settings: Settings, images: str, since: str | None, labels: str | None, output: Path, debug: bool = False
 ) -> dict[str, Any]:
     """Judge one batch; writes drift.html and drift.json (`Batch.to_json`) into `output` and returns the latter.
+
+    `since` is a time in ISO 8601, `last` (what no batch had yet, which may be nothing: `images` is 0 then), or None.
 
     A retraining that was decided on runs before this returns, its results in `output`/retraining. Raises InputError or
     RunError with the failed step's own message.
@@ -29,10 +38,10 @@ def run_monitoring(
     from pipelines.monitoring import monitoring
     from steps.refresh import refresh
 
-    runs = (run for run in store.completed_runs() if settings_of(run).model_name == settings.model_name)
-    newest = next(runs, None)
     name = f"{settings.task}-monitoring-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    given = settings, images, since, labels, str(newest.id) if newest else None
+    given = settings, images, since, labels, False
+    if cluster.is_kubernetes():
+        require_uris(images, labels)
     try:
         monitoring.with_options(run_name=name, **cluster.of_pipeline(settings, monitoring, *given))(*given)
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from medweave.config import Settings
@@ -10,6 +11,7 @@ from pipelines import cluster
 from pipelines.store import configure
 
 if TYPE_CHECKING:
+    from zenml import Pipeline
     from zenml.models import ScheduleResponse
 
 
@@ -25,28 +27,60 @@ def create(name: str, cron: str, settings: Settings) -> bool:
     The CronJob keeps the image and the settings of now, so that a change of either needs a new one.
     """
     from zenml import Model
+
+    from pipelines.hooks import told_success
+    from pipelines.training import training
+    from steps.runs import scheduled_name
+
+    options = {"model": Model(name=settings.model_name), "on_success": told_success}
+    return _create(name, cron, scheduled_name(settings.task, "training"), options, settings, training, settings)
+
+
+def create_monitoring(name: str, cron: str, settings: Settings, images: str, labels: str | None) -> bool:
+    """Schedule the monitoring of images that are in no batch yet, as `create` does the training.
+
+    Raises InputError for a folder that pods do not see, and when a drift is to retrain and no schedule trains the task.
+    """
+    from medweave.monitoring import LAST
+    from pipelines.launch_monitoring import require_uris
+    from pipelines.monitoring import monitoring
+    from steps.runs import scheduled_name
+    from steps.start_retraining import training_schedule
+
+    require_uris(images, labels)
+    if settings.monitoring.retrain and training_schedule(settings.task) is None:
+        raise InputError(
+            f"{settings.task}: with monitoring.retrain a drift starts the schedule that trains, and there is none that "
+            "is active; make it first, without --images"
+        )
+    arguments = settings, images, LAST, labels, True
+    return _create(name, cron, scheduled_name(settings.task, "monitoring"), {}, settings, monitoring, *arguments)
+
+
+def _create(
+    name: str,
+    cron: str,
+    run_name: str,
+    options: Mapping[str, Any],
+    settings: Settings,
+    pipeline: Pipeline,
+    *arguments: Any,
+) -> bool:
     from zenml.config.schedule import Schedule
 
-    from pipelines.hooks import told_failure, told_success
-    from pipelines.training import training
+    from pipelines.hooks import told_failure
 
-    options = cluster.of_pipeline(settings, training, settings)
+    options = {**options, **cluster.of_pipeline(settings, pipeline, *arguments)}
     there = bool(_found(name))
     if there:
         delete(name)
-    training.with_options(
-        run_name=f"{settings.task}-{{date}}-{{time}}",
-        model=Model(name=settings.model_name),
-        schedule=Schedule(name=name, cron_expression=cron),
-        on_failure=told_failure,
-        on_success=told_success,
-        **options,
-    )(settings)
+    schedule = Schedule(name=name, cron_expression=cron)
+    pipeline.with_options(run_name=run_name, schedule=schedule, on_failure=told_failure, **options)(*arguments)
     return there
 
 
 def listed() -> list[tuple[str, str, bool]]:
-    """Name, cron expression and whether it is active, of each schedule of the training pipeline."""
+    """Name, cron expression and whether it is active, of each schedule."""
     from zenml.client import Client
 
     found = Client().list_schedules(size=1000).items

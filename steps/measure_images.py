@@ -9,9 +9,10 @@ from medweave.config import Settings
 from medweave.data import ImageTable, MaskRef
 from medweave.data.images import list_images
 from medweave.errors import InputError
-from medweave.monitoring import Observers, measure, measured_training, store_of
+from medweave.monitoring import Observers, measure, measured_training, monitoring_folder
 from medweave.monitoring.reference import training_rows
 from medweave.segmentation import Segmenter
+from medweave.shared import shared
 from medweave.tracking import champion, connect, find_version, resolve_model
 from medweave.work import work_folder
 
@@ -36,8 +37,9 @@ def measure_images(
     given = {image_id: MaskRef(uri=uri) for image_id, uri in list_images(labels)} if labels else {}
     observers = Observers(champion=models.get("champion"), challenger=models.get("challenger"), labels=given)
     rows = training_rows([gold, unlabeled], settings.seed)
-    kept = store_of(settings).root / "training"
-    training, neighbours = measured_training(rows, observers, settings.data, bool(given), kept)
+    kept = monitoring_folder(settings) / settings.task / "training"
+    with shared(kept):
+        training, neighbours = measured_training(rows, observers, settings.data, bool(given), kept)
     with work_folder("measure_images", str(get_step_context().step_run.id)) as work:
         measured = measure(batch, replace(observers, neighbours=neighbours), settings.data, work)
     whose = "given" if given else "champion" if current else "none"

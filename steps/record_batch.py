@@ -15,8 +15,13 @@ from medweave.tracking import connect, log_run
 
 @step(enable_cache=False)
 def record_batch(batch: dict[str, Any], measured: ImageTable, settings: Settings) -> None:
-    """One run in the experiment `medweave-<task>-monitoring`; when MLflow is out of reach this is only warned of."""
+    """One run in the experiment `medweave-<task>-monitoring`; none for a batch without images.
+
+    When MLflow is out of reach this is only warned of.
+    """
     kept = Batch(**batch)
+    if not kept.images:
+        return
     with shared_store(settings) as store:
         record = batch_record(kept, store, measured, settings.task, str(get_step_context().pipeline_run.id))
         try:

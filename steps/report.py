@@ -22,9 +22,10 @@ from medweave.report import ReportContent, build_summary, examples, plots, rende
 from medweave.report.content import Example
 from medweave.report.synthesis import synthetic_examples
 from medweave.segmentation import Evaluation, Segmenter
-from medweave.shared import shared
+from medweave.shared import is_shared, shared
 from medweave.tracking import add_file, connect, keep_rest, log_files
 from steps.cost import label_seconds, peak_memory_mb, seconds_since_start
+from steps.refresh import refresh
 
 PACKAGES = ("medweave", "torch", "zenml", "mlflow", "segmentation-models-pytorch")
 
@@ -131,6 +132,8 @@ def report(
     page = render_report(content)
     drawn = {f"plots/{name}": svg for name, svg in plots(content).items()}
     _keep_files(settings, str(run.id), version, {"report.html": page, **drawn})
+    if is_shared():  # on one machine whoever waits for the run does so when it has ended
+        refresh(settings)
     return summary, HTMLString(page)
 
 

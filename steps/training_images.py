@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from zenml import get_step_context, step
-from zenml.client import Client
+from zenml.enums import ExecutionStatus
 
 from medweave.config import Settings
 from medweave.data import ImageTable
@@ -11,15 +11,16 @@ from medweave.data.corrections import store_of
 from medweave.data.ingest import ingest
 from medweave.home import home
 from medweave.work import work_folder
+from steps.runs import newest_run
 
 
 @step(enable_cache=False)
 def training_images(
-    training_run: str | None, settings: Settings, task: str
+    settings: Settings, task: str
 ) -> tuple[Annotated[ImageTable, "gold"], Annotated[ImageTable, "unlabeled"]]:
-    """Gold and unlabeled images; `training_run` is the id of a completed run, None before the first."""
-    if training_run is not None:
-        found = Client().get_pipeline_run(training_run).steps["ingest"].outputs
+    """Gold and unlabeled images."""
+    if (run := newest_run(task, "training", ExecutionStatus.COMPLETED)) is not None:
+        found = run.steps["ingest"].outputs
         return found["gold"][0].load(), found["unlabeled"][0].load()
     corrections = store_of(settings.data, task)
     with work_folder("training_images", str(get_step_context().step_run.id)) as work:

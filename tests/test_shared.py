@@ -30,6 +30,8 @@ def test_pods_get_what_others_have_finished_and_no_more(pod):
         (one / "b").write_text("2")
         (one / "c.part").write_text("half")
         (one / ".hidden").write_text("half")
+        (one / ".aside").mkdir()
+        (one / ".aside/d").write_text("half")
     two = pod("two")
     with shared(two):
         assert contents(two) == {"deep/a": "1", "b": "2"}

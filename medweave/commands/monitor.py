@@ -21,7 +21,8 @@ def monitor(
     config: ConfigFile,
     images: Annotated[str, typer.Option(help="Folder or URI of the new images.")],
     since: Annotated[
-        str | None, typer.Option(help="Take only images changed since then, such as 2026-01-31 or 2026-01-31T08:00.")
+        str | None,
+        typer.Option(help="Take only images changed since 2026-01-31 or 2026-01-31T08:00, or those new since 'last'."),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Folder of masks to look at in place of the champion's predictions.")
@@ -41,19 +42,22 @@ def monitor(
     folder = output or Path("output") / settings.task
     batch = run_monitoring(settings, images, _time(since), labels, folder, debugging())
     level, count = batch["verdict"]["level"], batch["images"]
-    progress.say(f"{level}: {count} image{'s' if count != 1 else ''}; look at {folder / 'drift.html'}")
+    about = f"{count} image{'s' if count != 1 else ''}; look at {folder / 'drift.html'}" if count else "nothing new"
+    progress.say(f"{level}: {about}")
     if level == "drift":
         raise typer.Exit(DRIFT)
 
 
 def _time(told: str | None) -> str | None:
-    """An ISO time with its zone, this machine's where none is given."""
-    if told is None:
-        return None
+    """An ISO time with its zone, this machine's where none is given; `last` stays."""
+    from medweave.monitoring import LAST
+
+    if told in (None, LAST):
+        return told
     try:
         return datetime.fromisoformat(told).astimezone().isoformat()
     except ValueError:
-        raise InputError(f"--since {told}: is no time; write 2026-01-31 or 2026-01-31T08:00") from None
+        raise InputError(f"--since {told}: is no time; write 2026-01-31, 2026-01-31T08:00 or last") from None
 
 
 def dashboard(

@@ -1,4 +1,4 @@
-"""`medweave schedule`: retraining at its time, on the cluster or on this machine."""
+"""`medweave schedule`: retraining and monitoring at their times, on the cluster or on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from medweave import progress
 from medweave.commands.options import Debug, Overrides, Quiet, debugging
 from medweave.errors import InputError
 
-schedule_app = typer.Typer(name="schedule", help="Retraining at its time.", invoke_without_command=True)
+schedule_app = typer.Typer(
+    name="schedule", help="Retraining and monitoring at their times.", invoke_without_command=True
+)
 Name = Annotated[str, typer.Argument(help="A name that 'medweave schedule list' shows.")]
 Cron = Annotated[str | None, typer.Option(help="When: minute, hour, day, month, day of the week; '0 3 * * 0'.")]
 
@@ -21,13 +23,21 @@ def create(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="The task's YAML.")] = None,
     cron: Cron = None,
-    name: Annotated[str | None, typer.Option(help="The schedule's name. [default: the task's]")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Monitor what is new in this folder or URI, in place of retraining.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="With --images: masks to look at in place of the champion's predictions.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The schedule's name. [default: the task's, or TASK-monitoring]")
+    ] = None,
     set_: Overrides = None,
     output: Annotated[Path | None, typer.Option(help="Folder for results here. [default: output/TASK]")] = None,
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
-    """Retrain at these times, in place of a schedule of the same name; or see the commands below."""
+    """Retrain or monitor at these times, in place of a schedule of the same name; or see the commands below."""
     if context.invoked_subcommand is not None:
         return
     if config is None or cron is None:
@@ -37,17 +47,28 @@ def create(
     from pipelines import schedules
 
     parse_cron(cron)
+    if labels is not None and images is None:
+        raise InputError("--labels: are those of the images to monitor; give --images, too")
     settings = load_settings(config, set_ or ())
-    name = name or settings.task
+    name = name or (settings.task if images is None else f"{settings.task}-monitoring")
     if schedules.on_cluster():
-        replaced = schedules.create(name, cron, settings)
-        progress.say(f"{name}: {'replaced' if replaced else 'made'}; the cluster retrains at {cron}")
+        if images is None:
+            replaced = schedules.create(name, cron, settings)
+        else:
+            replaced = schedules.create_monitoring(name, cron, settings, images, labels)
+        does = "retrains" if images is None else "monitors"
+        progress.say(f"{name}: {'replaced' if replaced else 'made'}; the cluster {does} at {cron}")
         return
     folder = (output or Path("output") / settings.task).absolute()
-    job = Job(name, cron, str(config.absolute()), tuple(set_ or ()), str(folder))
+    images, labels = (_from_anywhere(of) for of in (images, labels))
+    job = Job(name, cron, str(config.absolute()), tuple(set_ or ()), str(folder), images=images, labels=labels)
     starter = install(job)
     save_job(job)
-    progress.say(f"{name}: retrains at {cron}, by {starter}")
+    progress.say(f"{name}: {job.does} at {cron}, by {starter}")
+
+
+def _from_anywhere(folder: str | None) -> str | None:
+    return folder if folder is None or "://" in folder else str(Path(folder).absolute())
 
 
 @schedule_app.command("list")
@@ -62,7 +83,8 @@ def list_(debug: Debug = False, quiet: Quiet = False) -> None:
         return
     for job in jobs():
         last = last_run(job.name)
-        typer.echo(f"{job.name:24} {job.cron:16} {'active' if job.active else 'paused'}  {last.result if last else ''}")
+        state = "active" if job.active else "paused"
+        typer.echo(f"{job.name:24} {job.cron:16} {state}  {job.does}  {last.result if last else ''}".rstrip())
 
 
 @schedule_app.command("update")
@@ -72,7 +94,7 @@ def update(name: Name, cron: Annotated[str, typer.Option(help="When.")], debug: 
 
     parse_cron(cron)
     _change(name, cron=cron)
-    progress.say(f"{name}: retrains at {cron}")
+    progress.say(f"{name}: is due at {cron}")
 
 
 @schedule_app.command("pause")
@@ -105,15 +127,21 @@ def delete(name: Name, debug: Debug = False) -> None:
 
 @schedule_app.command("run")
 def run(name: Name, debug: Debug = False, quiet: Quiet = False) -> None:
-    """Run a schedule of this machine now, as its timer does: only when something relevant changed."""
+    """Run a schedule of this machine now, as its timer does: only when something relevant changed, or is new."""
     from medweave.config import load_settings
+    from medweave.monitoring import LAST
     from medweave.scheduling import find_job
     from pipelines.launch import run_training
-    from pipelines.retraining import retrain
+    from pipelines.launch_monitoring import run_monitoring
+    from pipelines.scheduled import retrain, watch
 
     job = find_job(name)
-    settings = load_settings(job.config, job.overrides)
-    progress.say(retrain(name, settings, Path(job.output), lambda of, to: run_training(of, to, debugging())))
+    settings, output = load_settings(job.config, job.overrides), Path(job.output)
+    if (images := job.images) is None:
+        ended = retrain(name, settings, output, lambda of, to: run_training(of, to, debugging()))
+    else:
+        ended = watch(name, settings, lambda: run_monitoring(settings, images, LAST, job.labels, output, debugging()))
+    progress.say(ended)
 
 
 def _change(name: str, cron: str | None = None, active: bool | None = None) -> None:

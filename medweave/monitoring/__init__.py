@@ -1,6 +1,6 @@
 """Batches of new images: taken, measured, judged, kept, and shown beside the batches before them."""
 
-from medweave.monitoring.judging import judge
+from medweave.monitoring.judging import judge, nothing_new
 from medweave.monitoring.measuring import Observers, measure
 from medweave.monitoring.metrics import RunState, write_metrics
 from medweave.monitoring.recording import alert_text, batch_record
@@ -8,11 +8,12 @@ from medweave.monitoring.reference import measured_training
 from medweave.monitoring.retraining import Retraining, decide_retraining
 from medweave.monitoring.reviewed import Reviewed, expert_masks, review_batches, reviewed_batches
 from medweave.monitoring.store import Batch, BatchStore, is_monitored, monitoring_folder, shared_store, store_of
-from medweave.monitoring.taking import take_batch
+from medweave.monitoring.taking import LAST, take_batch
 from medweave.monitoring.versions import Version, versions_of
 from medweave.monitoring.workspace import update_workspace
 
 __all__ = [
+    "LAST",
     "Batch",
     "BatchStore",
     "Observers",
@@ -29,6 +30,7 @@ __all__ = [
     "measure",
     "measured_training",
     "monitoring_folder",
+    "nothing_new",
     "review_batches",
     "reviewed_batches",
     "shared_store",

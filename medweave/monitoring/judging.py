@@ -81,6 +81,13 @@ def judge(
     return batch
 
 
+def nothing_new(table: ImageTable, source: str, champion: str | None, labels: str) -> Batch:
+    """What to say of a table without images; it is not kept."""
+    verdict = {"level": "ok", "images": 0, "columns": [], "notes": ["no image that was not in a batch before"]}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Batch("", now, source, table.digest, "", champion, labels, 0, verdict, {})
+
+
 def _frame(table: ImageTable, aside: Path, seed: int) -> pd.DataFrame:
     path = aside / "training.parquet"
     write_rows(table, path)

@@ -98,6 +98,16 @@ class BatchStore:
                     progress.say(f"warning: {folder} is left out ({error}); remove it to silence this")
         return sorted(found, key=lambda batch: (batch.time, batch.id))
 
+    def uris(self) -> set[str]:
+        """The URIs of the images of all batches."""
+        import pyarrow.parquet as pq
+
+        return {
+            uri
+            for batch in self.batches()
+            for uri in pq.read_table(self.folder(batch) / ROWS, columns=["image_uri"])["image_uri"].to_pylist()
+        }
+
     def folder(self, batch: Batch) -> Path:
         """Where a batch's files are."""
         return self.root / "batches" / batch.id

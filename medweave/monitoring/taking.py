@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,18 +14,30 @@ from medweave.data.images import UnreadableImageError, decode_image, list_images
 from medweave.errors import InputError
 
 READERS = 4
+LAST = "last"
+"""In place of a time: since the batches before."""
 
 
 def take_batch(
-    folder: str, since: datetime | None, max_pixels: int, to: Path, shard_rows: int = 64
+    folder: str,
+    since: datetime | None,
+    seen: Collection[str] | None,
+    max_pixels: int,
+    to: Path,
+    shard_rows: int = 64,
 ) -> tuple[ImageTable, list[str]]:
     """Write a table of the readable images of a folder or URI to `to`; returns it and a line for each other file.
 
-    With `since` only files changed at that time or later are taken. Raises InputError for a missing folder, for one
-    without such images, and when none can be read.
+    With `since` only files changed at that time or later are taken. With `seen`, the URIs of earlier batches, only
+    others are, and the table is empty when there are none. Raises InputError for a missing folder, and without `seen`
+    also for one without such images, and when none can be read.
     """
-    found = [(image_id, uri) for image_id, uri in list_images(folder) if since is None or _changed(uri) >= since]
-    if not found:
+    found = [
+        (image_id, uri)
+        for image_id, uri in list_images(folder)
+        if uri not in (seen or ()) and (since is None or _changed(uri) >= since)
+    ]
+    if not found and seen is None:
         newer = f" changed since {since:%Y-%m-%d %H:%M}" if since else ""
         raise InputError(f"{folder}: no images{newer} here; give a folder with new images, or wait for some")
     problems: list[str] = []
@@ -43,7 +55,7 @@ def take_batch(
                     yield row
 
     table = write_table(to, rows(), shard_rows)
-    if not len(table):
+    if not len(table) and seen is None:
         raise InputError(f"{folder}: none of the {len(found)} images can be read; the first: {problems[0]}")
     return table, problems
 

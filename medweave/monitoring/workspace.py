@@ -21,6 +21,7 @@ from medweave.monitoring.reviewed import Reviewed
 from medweave.monitoring.store import Batch, BatchStore, monitoring_folder
 from medweave.monitoring.versions import Version
 from medweave.quality import LEVELS
+from medweave.shared import forget
 
 FORMAT = 1
 STAMP = "medweave.json"
@@ -74,12 +75,15 @@ def _update(workspace: Path, task: str, wanted: Mapping[uuid.UUID, Point]) -> No
     project = workspace / str(_id(task, "project"))
     if not _sound(project):
         shutil.rmtree(project, ignore_errors=True)
+        forget(project)
     workspace.mkdir(parents=True, exist_ok=True)
     there = {uuid.UUID(path.stem): path for path in _snapshots(project)}
     for stale in set(there) - set(wanted):
         there[stale].unlink()
+        forget(there[stale])
     names = dict.fromkeys(name for *_, values in wanted.values() for name in values)
-    with tempfile.TemporaryDirectory(dir=workspace, prefix=".") as aside:
+    # Evidently's UI watches the workspace: it sees what comes into it from outside, not what is renamed in it.
+    with tempfile.TemporaryDirectory(dir=workspace.parent, prefix=".") as aside:
         made = Workspace(aside)
         model = ProjectModel(id=_id(task, "project"), name=task, description=f"Monitoring of medweave-{task}")
         made.add_project(model)

@@ -15,7 +15,10 @@ from medweave.home import home
 
 @dataclass(frozen=True)
 class Job:
-    """A task's retraining: its name, when it is due, its configuration with overrides, and where results go."""
+    """A task's retraining: its name, when it is due, its configuration with overrides, and where results go.
+
+    With `images` it is the monitoring of what is new in that folder, with masks from `labels` if they are given.
+    """
 
     name: str
     cron: str
@@ -23,6 +26,13 @@ class Job:
     overrides: tuple[str, ...]
     output: str
     active: bool = True
+    images: str | None = None
+    labels: str | None = None
+
+    @property
+    def does(self) -> str:
+        """What it does at its times, in one word."""
+        return "retrains" if self.images is None else "monitors"
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,11 @@ def find_job(name: str) -> Job:
 
 
 def save_job(job: Job) -> None:
-    """Keep a job, in place of the one of its name. Raises InputError when that one is of another configuration."""
+    """Keep a job, in place of the one of its name. Raises InputError when that one does something else."""
     for other in jobs():
-        if other.name == job.name and other.config != job.config:
-            raise InputError(
-                f"{job.name}: is the schedule of {other.config}; choose another --name, or delete it first"
-            )
+        if other.name == job.name and (other.config, other.does) != (job.config, job.does):
+            told = f"is the schedule that {other.does} for {other.config}; choose another --name, or delete it first"
+            raise InputError(f"{job.name}: {told}")
     _write(_folder() / f"{job.name}.job.json", json.dumps(asdict(job), indent=1))
 
 

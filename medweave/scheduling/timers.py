@@ -52,7 +52,7 @@ def _write_units(job: Job) -> None:
     folder = _units()
     folder.mkdir(parents=True, exist_ok=True)
     due = "\n".join(f"OnCalendar={moment}" for moment in calendar(job.cron))
-    about = f"medweave: retraining {job.name}"
+    about = f"medweave: {job.name} {job.does}"
     (folder / f"{_unit(job.name)}.service").write_text(
         f"[Unit]\nDescription={about}\n\n[Service]\nType=oneshot\nWorkingDirectory={Path.cwd()}\n"
         f"Environment={_quoted(f'MEDWEAVE_HOME={home()}')}\nEnvironmentFile=-{home()}/environment\n"

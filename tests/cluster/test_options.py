@@ -83,6 +83,15 @@ def test_every_part_of_labelling_has_the_pod_of_labelling(stack):
     assert made["settings"]["orchestrator"]["max_parallelism"] == 2
 
 
+def test_only_the_step_that_starts_jobs_has_the_orchestrators_rights_and_network(stack):
+    made = options(Settings(), ["start_retraining", "judge_batch"])["steps"]
+    starting, judging = (made[step]["settings"]["orchestrator"] for step in ("start_retraining", "judge_batch"))
+    assert starting["step_pod_service_account_name"] == "orchestrator"
+    assert starting["pod_settings"]["labels"] == {"app.kubernetes.io/component": "orchestrator"}
+    assert "step_pod_service_account_name" not in judging
+    assert judging["pod_settings"]["labels"] == {"app.kubernetes.io/component": "step"}
+
+
 def test_a_step_that_is_not_there_is_named(stack):
     with pytest.raises(InputError, match=r"cluster\.steps: no step is named train_finl; there are count"):
         options(Settings(steps={"train_finl": Pod()}), ["count"])

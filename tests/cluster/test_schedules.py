@@ -1,10 +1,11 @@
-"""Schedules of the training pipeline as CronJobs: made, replaced, changed, paused and deleted."""
+"""Schedules as CronJobs: made, replaced, changed, paused, deleted, and started out of their time."""
 
 import pytest
 
 from medweave.config import Settings
-from medweave.errors import InputError
+from medweave.errors import InputError, RunError
 from pipelines import schedules
+from steps.start_retraining import start_retraining
 
 TASK = Settings(task="tiny")
 
@@ -39,3 +40,65 @@ def test_without_the_right_to_make_cron_jobs_nothing_is_left(stack, cluster):
     with pytest.raises(InputError, match="rights: in medweave you may not create cronjobs"):
         schedules.create("weekly", "0 3 * * 0", TASK)
     assert schedules.listed() == []
+
+
+@pytest.fixture
+def scheduled():
+    """Makes schedules of the training pipeline that are gone after the test."""
+    names = []
+
+    def make(name, settings):
+        schedules.create(name, "0 3 * * 0", settings)
+        names.append(name)
+
+    yield make
+    for name in names:
+        schedules.delete(name)
+
+
+def test_monitoring_wants_images_that_pods_see_and_a_schedule_to_start(stack, cluster, scheduled):
+    retraining = Settings(task="tiny", monitoring={"retrain": True})
+    for settings, images, told in (
+        (TASK, "/new", "--images /new: pods do not see folders of this machine"),
+        (retraining, "s3://zenml/new", "tiny: with monitoring.retrain a drift starts the schedule that trains"),
+    ):
+        with pytest.raises(InputError, match=told):
+            schedules.create_monitoring("daily", "0 6 * * *", settings, images, None)
+    scheduled("weekly", TASK)
+    assert schedules.create_monitoring("daily", "0 6 * * *", retraining, "s3://zenml/new", None) is False
+    assert {name for name, *_ in schedules.listed()} == {"weekly", "daily"}
+    schedules.delete("daily")
+
+
+def command(spec):
+    (container,) = spec["template"]["spec"]["containers"]
+    return container["args"]
+
+
+def snapshot_of(arguments):
+    """How the runs are named that a pod with these arguments makes."""
+    from zenml.client import Client
+
+    return Client().get_snapshot(arguments[arguments.index("--snapshot_id") + 1]).run_name_template
+
+
+def test_a_drift_starts_the_tasks_own_schedule_once_for_a_cause(stack, cluster, scheduled):
+    drift = {"start": True, "reason": "drift in image.noise higher", "cause": "models:/m/1: image.noise higher"}
+    with pytest.raises(RunError, match="tiny: a drift asks for retraining, and there is no active schedule"):
+        start_retraining.entrypoint(drift, "tiny")
+    scheduled("other", Settings(task="other"))
+    scheduled("weekly", TASK)
+    cluster.refusal = "no pod in this test"
+    start_retraining.entrypoint({**drift, "start": False}, "tiny")
+    assert cluster.objects["jobs"] == {}
+    for _ in range(2):
+        start_retraining.entrypoint(drift, "tiny")
+    ((name, job),) = cluster.objects["jobs"].items()
+    (cron_job,) = [of for of in cluster.objects["cronjobs"].values() if name.startswith(of["metadata"]["name"])]
+    assert command(job["spec"]) == command(cron_job["spec"]["jobTemplate"]["spec"])
+    assert snapshot_of(command(job["spec"])) == "tiny-{date}-{time}"
+    (owner,) = job["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("CronJob", cron_job["metadata"]["uid"])
+    cron_job["status"]["active"] = [{"name": "a run"}]
+    start_retraining.entrypoint({**drift, "cause": "models:/m/1: image.contrast lower"}, "tiny")
+    assert len(cluster.objects["jobs"]) == 1

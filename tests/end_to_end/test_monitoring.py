@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from zenml.client import Client
 
 from medweave.config import Phantoms, Tracking
 from medweave.data.phantoms import write_phantoms
+from medweave.scheduling import Job, save_job
 from medweave.tracking import connect
 
 FEW = ("--set", "monitoring.min_images=8")
@@ -66,6 +68,22 @@ def test_a_drift_ends_with_3_and_retrains_once(trained, medweave, new_images, tm
     assert again.status == 3
     assert not (tmp_path / "again" / "retraining").exists()
     assert "no retraining: " in again.err
+
+
+def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, new_images, tmp_path):
+    folder, output = tmp_path / "inbox", tmp_path / "out"
+    shutil.copytree(new_images[0], folder)
+    save_job(Job("tiny-monitoring", "0 6 * * *", str(trained.config), (FEW[1],), str(output), images=str(folder)))
+    first = medweave("schedule", "run", "tiny-monitoring")
+    assert (first.status, json.loads((output / "drift.json").read_text())["images"]) == (0, 40), first.err
+    for name in ("one", "two"):
+        shutil.copy(min(folder.iterdir()), folder / f"{name}.png")
+    ends = [medweave("schedule", "run", "tiny-monitoring").err.splitlines()[-1] for _ in range(2)]
+    assert [end.rpartition("tiny-monitoring: ")[2] for end in ends] == ["watch, 2 new images", "ok, 0 new images"]
+    assert json.loads((output / "drift.json").read_text())["images"] == 0
+    assert "no image that was not in a batch before" in (output / "drift.html").read_text()
+    alone = monitor(medweave, trained, folder, output, "--since", "last")
+    assert (alone.status, alone.err.splitlines()[-1].endswith("ok: nothing new")) == (0, True)
 
 
 def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, tmp_path):

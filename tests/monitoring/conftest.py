@@ -60,6 +60,7 @@ def batch(week, level="ok", columns=None, **facts):
 
 def add(store, one):
     with store.aside() as files:
-        pq.write_table(pa.table({"image_id": ["a"], "image.brightness": [1.0]}), files / ROWS)
+        rows = {"image_id": ["a"], "image_uri": [f"/images/{one.id}.png"], "image.brightness": [1.0]}
+        pq.write_table(pa.table(rows), files / ROWS)
         store.add(one, files)
     return one

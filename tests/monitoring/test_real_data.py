@@ -47,7 +47,7 @@ def verdict(training, images, folder, masks=None):
     data = Data()
     labels = {path.stem: MaskRef(uri=str(path)) for path in masks.iterdir()} if masks else {}
     observers = Observers(labels=labels)
-    table, problems = take_batch(str(images), None, data.max_pixels, folder / "taken")
+    table, problems = take_batch(str(images), None, None, data.max_pixels, folder / "taken")
     assert problems == []
     reference, near = measured_training(training, observers, data, bool(masks), folder.parent / "training")
     measured = measure(table, replace(observers, neighbours=near), data, folder / "measured")

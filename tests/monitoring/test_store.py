@@ -12,6 +12,7 @@ def test_batches_come_back_as_they_were_oldest_first(store):
     later, first = add(store, batch(2, "drift")), add(store, batch(1))
     assert store.batches() == [first, later]
     assert [one.level for one in store.batches()] == ["ok", "drift"]
+    assert store.uris() == {"/images/b001.png", "/images/b002.png"}
     assert {path.name for path in store.folder(first).iterdir()} == {FACTS, ROWS}
     assert sorted(path.name for path in (store.root / "batches").iterdir()) == ["b001", "b002"]
 

@@ -1,9 +1,11 @@
 import json
+import threading
 from datetime import UTC, datetime
 
 from evidently.ui.workspace import Workspace
 
-from medweave.monitoring import Reviewed, update_workspace
+from medweave.config import Settings
+from medweave.monitoring import Reviewed, shared_store, update_workspace
 from medweave.monitoring.versions import Version
 from medweave.monitoring.workspace import STAMP
 from tests.monitoring.conftest import add, batch, column
@@ -75,3 +77,34 @@ def test_a_batch_is_shown_anew_once_experts_have_drawn_its_images(store, setting
     (project,) = workspace.list_projects()
     assert values(workspace, project)["ok b000"]["true_dice"] == 0.5
     assert len(workspace.list_runs(project.id)) == 1
+
+
+def test_a_ui_that_runs_sees_what_comes_later(store, settings):
+    from evidently.ui.service.storage.local import LocalState, create_local_project_manager
+
+    add(store, batch(1))
+    workspace = str(update_workspace(store, [], {}, settings))
+    state, came = LocalState.load(workspace, None), threading.Event()
+    create_local_project_manager(workspace, autorefresh=True, state=state)
+    state.register_new_snapshot_callback(lambda *_: came.set())
+    add(store, batch(2))
+    update_workspace(store, [], {}, settings)
+    assert came.wait(30)
+    (snapshots,) = state.snapshots.values()
+    assert {snapshot.name for snapshot in snapshots.values()} == {"ok b001", "ok b002"}
+
+
+def test_pods_agree_on_the_workspace_without_what_was_replaced(bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_SHARED", f"{bucket}/medweave")
+    settings, found = Settings(task="tiny"), []
+    for pod, news in (("one", [batch(1), batch(2)]), ("two", [batch(3, digest=batch(2).digest)]), ("three", [])):
+        monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path / pod))
+        with shared_store(settings) as store:
+            before = {path.name for path in (tmp_path / pod / "monitoring/evidently").glob("*/snapshots/*.json")}
+            for one in news:
+                add(store, one)
+            after = {path.name for path in update_workspace(store, [], {}, settings).glob("*/snapshots/*.json")}
+        found.append((before, after))
+    (empty, first), (seen, second), (last, same) = found
+    assert (empty, seen, last, same) == (set(), first, second, second)
+    assert (len(first), len(second), len(first & second)) == (2, 2, 1)

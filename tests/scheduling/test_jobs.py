@@ -29,8 +29,9 @@ def test_a_job_is_found_again_changed_and_forgotten(job):
 
 def test_a_name_belongs_to_one_configuration(job):
     save_job(job)
-    with pytest.raises(InputError, match=r"weekly: is the schedule of /tasks/a.yaml; choose another --name"):
-        save_job(replace(job, config="/tasks/b.yaml"))
+    for other in (replace(job, config="/tasks/b.yaml"), replace(job, images="/new")):
+        with pytest.raises(InputError, match=r"weekly: is the schedule that retrains for /tasks/a\.yaml; choose"):
+            save_job(other)
     assert jobs() == [job]
 
 

@@ -46,6 +46,7 @@ fi
 if missing secret evidently; then
   password=$(random)
   kubectl create secret generic evidently --from-literal admin-password="$password" \
+    --from-literal workspace=s3://zenml/medweave/monitoring/evidently \
     --from-literal users="admin:$(openssl passwd -apr1 "$password")"
 fi
 if missing secret pipeline; then

@@ -11,7 +11,7 @@ from medweave.config import Phantoms, Settings
 from medweave.data.phantoms import write_phantoms
 from medweave.errors import RunError
 from medweave.scheduling import held, last_run
-from pipelines.retraining import fingerprint, retrain
+from pipelines.scheduled import fingerprint, retrain, watch
 
 MODEL = {"model": {"name": "medweave-tiny", "version": 3, "reason": "Not promoted: it is worse."}}
 
@@ -83,6 +83,23 @@ def test_it_never_overlaps_itself(settings, told, tmp_path):
     with held("weekly"):
         assert "still going on" in retrain("weekly", settings, tmp_path, pytest.fail)
     assert told == []
+
+
+def test_monitoring_says_what_came_of_it_tells_of_failures_and_never_overlaps_itself(settings, told):
+    judged = {"verdict": {"level": "drift"}, "images": 3}
+    assert watch("daily", settings, lambda: judged) == "daily: drift, 3 new images"
+    with held("daily"):
+        assert "still going on" in watch("daily", settings, pytest.fail)
+    assert told == []
+
+    def fail():
+        raise RunError("step judge_batch: no")
+
+    with pytest.raises(RunError):
+        watch("daily", settings, fail)
+    assert [(message["status"], message["text"]) for message in told] == [
+        ("failure", "medweave tiny: step judge_batch: no")
+    ]
 
 
 def test_what_decides_about_the_model_is_relevant_and_where_it_runs_is_not(settings):

@@ -1,11 +1,12 @@
-"""A scheduled run on one machine: only when something changed, one at a time, and someone is told how it ended."""
+"""What schedules of one machine do: only where there is something new, one at a time, and someone is told."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from medweave.version import code_digest
 
 NOT_RELEVANT = ("cluster", "monitoring", "tracking")
 """Sections of the settings that do not decide about the model."""
+GOING_ON = "{}: the run before is still going on; nothing is started"
 
 
 def retrain(name: str, settings: Settings, output: Path, train: Callable[[Settings, Path], dict[str, Any]]) -> str:
@@ -29,8 +31,8 @@ def retrain(name: str, settings: Settings, output: Path, train: Callable[[Settin
     """
     with held(name) as alone:
         if not alone:
-            return f"{name}: the run before is still going on; nothing is started"
-        try:
+            return GOING_ON.format(name)
+        with _failures_told(settings.task):
             made_from = fingerprint(settings)
             before = last_run(name)
             if before is not None and before.fingerprint == made_from:
@@ -38,16 +40,35 @@ def retrain(name: str, settings: Settings, output: Path, train: Callable[[Settin
                 notify(settings.task, "unchanged", text)
                 return f"{name}: {text}"
             model = train(settings, output)["model"]
-        except (InputError, RunError) as error:
-            notify(settings.task, "failure", str(error))
-            raise
-        except Exception as error:
-            notify(settings.task, "failure", f"{type(error).__name__}: {error}")
-            raise
         result = f"{model['name']} version {model['version']}: {model['reason']}"
         last_run(name, LastRun(made_from, result))
         notify(settings.task, "success", result)
         return f"{name}: {result}"
+
+
+def watch(name: str, settings: Settings, monitor: Callable[[], dict[str, Any]]) -> str:
+    """Judge what is new, by `monitor`, unless the schedule's run before is going on; how it ended.
+
+    The pipeline tells of a drift; what `monitor` raises is told and raised again.
+    """
+    with held(name) as alone:
+        if not alone:
+            return GOING_ON.format(name)
+        with _failures_told(settings.task):
+            batch = monitor()
+    return f"{name}: {batch['verdict']['level']}, {batch['images']} new images"
+
+
+@contextmanager
+def _failures_told(task: str) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, RunError) as error:
+        notify(task, "failure", str(error))
+        raise
+    except Exception as error:
+        notify(task, "failure", f"{type(error).__name__}: {error}")
+        raise
 
 
 def fingerprint(settings: Settings) -> str:

@@ -1,0 +1,55 @@
+"""Which images of a folder make a batch."""
+
+import os
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medweave.errors import InputError
+from medweave.monitoring import take_batch
+
+MAX_PIXELS = 10_000
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images, the second of which was changed in 2026."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for name, level, year in (("old", 10, 2025), ("young", 20, 2026)):
+        Image.fromarray(np.full((8, 9), level, np.uint8)).save(folder / f"{name}.png")
+        at = datetime(year, 6, 1, tzinfo=UTC).timestamp()
+        os.utime(folder / f"{name}.png", (at, at))
+    return folder
+
+
+def ids(table):
+    return [row.image_id for row in table]
+
+
+def test_all_those_of_a_time_and_those_not_seen(folder, tmp_path):
+    def taken(name, since=None, seen=None):
+        table, problems = take_batch(str(folder), since, seen, MAX_PIXELS, tmp_path / name)
+        assert problems == []
+        return table
+
+    everything = taken("all")
+    assert ids(everything) == ["old", "young"]
+    assert ids(taken("since", datetime(2026, 1, 1, tzinfo=UTC))) == ["young"]
+    uris = {row.image_id: row.image_uri for row in everything}
+    assert ids(taken("unseen", seen={uris["young"]})) == ["old"]
+    assert ids(taken("none", seen=set(uris.values()))) == []
+
+
+def test_nothing_is_an_error_only_where_something_was_asked_for(folder, tmp_path):
+    (folder / "broken.png").write_bytes(b"no image")
+    for path in (folder / "old.png", folder / "young.png"):
+        path.unlink()
+    with pytest.raises(InputError, match="none of the 1 images can be read"):
+        take_batch(str(folder), None, None, MAX_PIXELS, tmp_path / "all")
+    table, (problem,) = take_batch(str(folder), None, set(), MAX_PIXELS, tmp_path / "unseen")
+    assert (len(table), "broken.png" in problem) == (0, True)
+    with pytest.raises(InputError, match="no images changed since 2027-01-01"):
+        take_batch(str(folder), datetime(2027, 1, 1, tzinfo=UTC), None, MAX_PIXELS, tmp_path / "late")
