@@ -55,7 +55,7 @@ def training(settings: Settings) -> None:
         fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
         for part in range(parts):
             label_part(
-                unlabeled, gold, coarse, labeler, fitted, part, parts, labeling,
+                unlabeled, gold, coarse, labeler, fitted, "weak", part, parts, labeling,
                 id=f"label_unlabeled_part_{part + 1}{at}",
             )  # fmt: skip
         of_gold, of_unlabeled = (
@@ -79,7 +79,15 @@ def training(settings: Settings) -> None:
             sample_part(generator, gold, weak, part, parts, making, id=f"synthesize_part_{part + 1}")
         sampled = [f"synthesize_part_{part + 1}" for part in range(parts)]
         samples = synthesize(generator, gold, weak, making, after=sampled)
-        of_samples = label(samples, gold, coarse, labeler, fitted, "synthetic", labeling, id="label_synthetic")
+        for part in range(parts):
+            label_part(
+                samples, gold, coarse, labeler, fitted, "synthetic", part, parts, labeling,
+                id=f"label_synthetic_part_{part + 1}",
+            )  # fmt: skip
+        of_samples = label(
+            samples, gold, coarse, labeler, fitted, "synthetic", labeling, id="label_synthetic",
+            after=[f"label_synthetic_part_{part + 1}" for part in range(parts)],
+        )  # fmt: skip
         kept, found["checks"] = check_samples(
             samples, of_samples, gold, weak, labeler, fitted,
             settings.only("data", "labeling", "quality", "synthesis", "compute"),

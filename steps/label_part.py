@@ -6,6 +6,7 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
+from medweave.data.table import LabelSource
 from medweave.home import home
 from medweave.labeling import FittedLabeler, configured_chain, label_images
 from medweave.segmentation import OutOfFold, Segmenter
@@ -20,6 +21,7 @@ def label_part(
     coarse: Segmenter,
     labeler: dict[str, Any],
     fitted: FittedLabeler,
+    source: LabelSource,
     part: int,
     parts: int,
     settings: Settings,
@@ -30,6 +32,6 @@ def label_part(
     """
     chain = configured_chain(settings, gold, OutOfFold(coarse), fitted)
     inputs = (images.digest, gold.digest, coarse.digest, labeler, fitted.digest, settings.model_dump(mode="json"))
-    with work_folder("label_part", part, parts, *inputs) as work:
+    with work_folder("label_part", source, part, parts, *inputs) as work:
         rows = images.part(part, parts, work / "part")
-        return len(label_images(rows, chain, "weak", work / "labels", settings.data.max_pixels, home() / "labels"))
+        return len(label_images(rows, chain, source, work / "labels", settings.data.max_pixels, home() / "labels"))

@@ -276,8 +276,9 @@ class Quality(Section):
 
     It is accepted from a predicted Dice of `accept` whose 90 % interval begins at `accept_low` or above; from `review`
     on an expert decides; below it is rejected. With `beat_coarse` it must also reach the Dice that the coarse model
-    has on gold by itself, by cross-validation: a label that is worse teaches mistakes. `slack` widens the bounds that
-    gold sets on a label's features.
+    has on gold by itself, as a label that is worse teaches mistakes; not where the labels of gold, by cross-validation,
+    are no worse than the coarse model by more than one standard error. `slack` widens the bounds that gold sets on a
+    label's features.
 
     `on_drift` says what to do when accepted labels are unlike gold: a feature differs for sure and by a Cliff's delta
     of at least `drift_effect` (0.33 is a medium effect: Romano et al., 2006).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,29 +52,32 @@ def measure_labels(table: ImageTable, classes: int, max_pixels: int, work: Path)
 class Standard:
     """What labels are held against: the bounds that gold sets, and the Dice that they are predicted to reach.
 
-    `coarse_dice` is what the coarse model reaches on gold by itself, 0..1 (0 without calibration). `learnt` are the
-    labels of gold that the calibration is from (None without calibration), `judged` the same, each judged by a
-    calibration that never saw its group.
+    `coarse_dice` is what the coarse model reaches on gold by itself, 0..1 (0 without calibration); with `as_good` the
+    labels of gold are no worse than that, by more than one standard error. `learnt` are the labels of gold that the
+    calibration is from (None without calibration), `judged` the same, each judged by a calibration that never saw its
+    group.
     """
 
     bounds: LabelBounds = field(default_factory=LabelBounds)
     calibration: Calibration = field(default_factory=uncalibrated)
     coarse_dice: float = 0.0
+    as_good: bool = False
     learnt: GoldPairs | None = None
     judged: tuple[Judged, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What a report tells, JSON-serialisable.
 
-        `coarse_dice`; `source` (`chain`, `simulated`, or None without calibration) and the `features` in use; how many
-        `labels` of how many `groups` of gold it learnt from; of these, each judged without its group, the
-        `rank_correlation` of predicted and true Dice, the `coverage` of the intervals (both may be None), and `points`
-        (image_id, predicted, low, high, true), at most 200.
+        `coarse_dice`, `as_good`; `source` (`chain`, `simulated`, or None without calibration) and the `features` in
+        use; how many `labels` of how many `groups` of gold it learnt from; of these, each judged without its group,
+        the `rank_correlation` of predicted and true Dice, the `coverage` of the intervals (both may be None), and
+        `points` (image_id, predicted, low, high, true), at most 200.
         """
         pairs = self.learnt.pairs if self.learnt else ()
         step = math.ceil(len(self.judged) / MOST_POINTS) or 1
         return {
             "coarse_dice": self.coarse_dice,
+            "as_good": self.as_good,
             "source": self.learnt.source if self.learnt else None,
             "features": list(self.calibration.features),
             "labels": len(pairs),
@@ -109,8 +112,18 @@ def gold_standard(
     calibration = fit_calibration(found.pairs, known)
     if calibration.line is None:
         return Standard(bounds)
-    reached = coarse_dice(gold, gold_weak, classes, max_pixels) or 0.0
-    return Standard(bounds, calibration, reached, found, tuple(cross_validated(found.pairs, known)))
+    coarse = coarse_dice(gold, gold_weak, classes, max_pixels)
+    reached = float(np.mean(list(coarse.values()))) if coarse else 0.0
+    judged = tuple(cross_validated(found.pairs, known))
+    return Standard(bounds, calibration, reached, _as_good(found, coarse), found, judged)
+
+
+def _as_good(found: GoldPairs, coarse: Mapping[str, float]) -> bool:
+    """Whether labels that the chain made are no worse than the coarse model's masks, image by image."""
+    lead = [pair.dice - coarse[pair.image_id] for pair in found.pairs if pair.image_id in coarse]
+    if found.source != "chain" or len(lead) < 2:
+        return False
+    return bool(np.mean(lead) >= -np.std(lead, ddof=1) / math.sqrt(len(lead)))
 
 
 def check_labels(
@@ -155,7 +168,7 @@ def _check(row: ImageRow, standard: Standard, settings: Quality, classes: int, m
     mask = _clean(read_mask(row.mask, classes, max_pixels), settings, bounds)
     features = _features(row, mask, classes, max_pixels)
     predicted, low, high = standard.calibration.predict(trust_features(row, features))
-    by_itself = standard.coarse_dice if settings.beat_coarse else 0.0
+    by_itself = standard.coarse_dice if settings.beat_coarse and not standard.as_good else 0.0
     decision, weight, reason = decide(predicted, low, features, bounds, settings, by_itself)
     made_by: dict[str, Any] = {**row.made_by, "cleanup": _cleanup(settings, bounds)}
     labelled = row.with_label(row.label_source, MaskRef(png=encode_mask(mask)), made_by)

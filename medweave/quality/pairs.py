@@ -70,21 +70,21 @@ def gold_pairs(
     return GoldPairs("simulated", tuple(simulated()))
 
 
-def coarse_dice(gold: ImageTable, gold_weak: ImageTable, classes: int, max_pixels: int) -> float | None:
-    """Mean Dice on gold of what the coarse model sees out of fold (probability over 0.5), 0..1.
+def coarse_dice(gold: ImageTable, gold_weak: ImageTable, classes: int, max_pixels: int) -> dict[str, float]:
+    """Dice (0..1) of what the coarse model sees out of fold (probability over 0.5) on each gold image, by image id.
 
-    Images where it sees nothing, which get no label either, are left out; None when there is no other.
+    Images where it sees nothing, which get no label either, are left out.
     """
     import cv2
 
     truths = {row.image_id: row.mask for shard in gold.shards(["mask"]) for row in shard}
-    found = []
+    found = {}
     for row in (row for shard in gold_weak.shards(["coarse"]) for row in shard):
         if row.coarse and (seen := decode_probabilities(row.coarse, classes) > 0.5).any():
             truth = read_mask(truths[row.image_id], classes, max_pixels)
             small = cv2.resize(truth, seen.shape[:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
-            found.append(class_dice(small == np.arange(1, classes + 1)[:, None, None], seen))
-    return float(np.mean(found)) if found else None
+            found[row.image_id] = class_dice(small == np.arange(1, classes + 1)[:, None, None], seen)
+    return found
 
 
 def label_view(row: ImageRow, classes: int, max_pixels: int) -> View:

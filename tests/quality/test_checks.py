@@ -10,8 +10,10 @@ from medweave.config import Quality
 from medweave.data.masks import encode_mask, read_mask
 from medweave.data.probabilities import encode_probabilities
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
-from medweave.quality.checks import Standard, check_labels, count_reasons, gold_standard, measure_labels
+from medweave.quality.calibration import Pair
+from medweave.quality.checks import Standard, _as_good, check_labels, count_reasons, gold_standard, measure_labels
 from medweave.quality.features import FEATURES, label_features
+from medweave.quality.pairs import GoldPairs
 
 SIZE = 64
 PIXELS = 10_000
@@ -105,20 +107,38 @@ def test_each_label_gets_its_decision(made, gold, nothing, tmp_path):
     assert (rows["good"].low, rows["good"].high) == (None, None)
 
 
-def test_a_label_must_be_as_good_as_what_the_coarse_model_sees(made, gold, gold_weak, tmp_path):
+def test_where_labels_are_worse_one_must_be_as_good_as_what_the_coarse_model_sees(made, gold, gold_weak, tmp_path):
     # The chain's labels are what the coarse model sees, from half the size of the truth on: both have the same mean
     # Dice, which is what every label is predicted to reach, as the agreement is always 1.
     against = standard(gold, gold_weak, made)
     mean = np.mean([2 * disc(10 + 0.6 * k).sum() / (disc(10 + 0.6 * k).sum() + disc(16).sum()) for k in range(10)])
-    assert against.coarse_dice == pytest.approx(mean, abs=1e-3)
-    assert against.to_json()["coarse_dice"] == against.coarse_dice
-    better = replace(against, coarse_dice=against.coarse_dice + 0.05)
-    worse = replace(against, coarse_dice=against.coarse_dice - 0.05)
+    assert against.coarse_dice == pytest.approx(mean, abs=1e-3) and against.as_good
+    assert (against.to_json()["coarse_dice"], against.to_json()["as_good"]) == (against.coarse_dice, True)
+    higher = replace(against, coarse_dice=against.coarse_dice + 0.05)
+    assert checked(made, higher, tmp_path / "as good")["good"].decision == "accept"
+    better = replace(higher, as_good=False)
+    worse = replace(against, coarse_dice=against.coarse_dice - 0.05, as_good=False)
     assert checked(made, better, tmp_path / "better")["good"].decision == "review"
     assert checked(made, worse, tmp_path / "worse")["good"].decision == "accept"
     alone = SETTINGS.model_copy(update={"beat_coarse": False})
     rows = {r.image_id: r for r in check_labels(made, better, alone, 1, PIXELS, tmp_path / "alone")}
     assert rows["good"].decision == "accept"
+
+
+@pytest.mark.parametrize(
+    ("source", "labels", "expected"),
+    [
+        ("chain", [0.5, 0.7, 0.9], True),
+        ("chain", [0.35, 0.75, 0.9], True),  # leads -.15, .05 and 0: mean -.033, standard error .060
+        ("chain", [0.4, 0.65, 0.9], False),  # leads -.1, -.05 and 0: mean -.050, standard error .029
+        ("simulated", [0.9, 0.9, 0.9], False),
+        ("chain", [0.9], False),
+    ],
+)
+def test_labels_are_as_good_within_one_standard_error(source, labels, expected):
+    coarse = dict(zip("abc", (0.5, 0.7, 0.9), strict=True))
+    pairs = tuple(Pair(image_id, image_id, {}, dice) for image_id, dice in zip("abc", labels, strict=False))
+    assert _as_good(GoldPairs(source, pairs), coarse) is expected
 
 
 def test_without_gold_nothing_is_out_of_bounds(made, tmp_path):
