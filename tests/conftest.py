@@ -1,7 +1,10 @@
 import atexit
+import json
 import os
 import shutil
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import hypothesis
@@ -51,3 +54,25 @@ def bucket(monkeypatch):
     yield "s3://hospital"
     s3fs.S3FileSystem.clear_instance_cache()
     server.stop()
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """The messages that the webhook got."""
+    messages = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Webhook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MEDWEAVE_WEBHOOK", f"http://127.0.0.1:{server.server_port}/hook")
+    yield messages
+    server.shutdown()
+    server.server_close()

@@ -56,7 +56,7 @@ def test_images_of_the_same_source_end_with_0_and_are_recorded(trained, medweave
     assert len(list((session_home / "monitoring/evidently").glob("*/snapshots/*.json"))) >= 2
 
 
-def test_a_drift_ends_with_3_and_retrains_once(trained, medweave, new_images, tmp_path):
+def test_a_drift_ends_with_3_is_told_and_retrains_once(trained, medweave, new_images, tmp_path, told):
     ended = monitor(medweave, trained, new_images[1], tmp_path, "--set", "monitoring.retrain=true")
     assert ended.status == 3, ended.err
     batch = json.loads((tmp_path / "drift.json").read_text())
@@ -68,6 +68,8 @@ def test_a_drift_ends_with_3_and_retrains_once(trained, medweave, new_images, tm
     assert again.status == 3
     assert not (tmp_path / "again" / "retraining").exists()
     assert "no retraining: " in again.err
+    assert [message["status"] for message in told] == ["drift", "drift"]
+    assert told[0]["text"].startswith(f"medweave tiny: drift in 40 images of {new_images[1]}: image.brightness higher")
 
 
 def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, new_images, tmp_path):

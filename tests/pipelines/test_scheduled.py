@@ -1,9 +1,6 @@
 """A scheduled run: skipped when nothing changed, alone, told to a real HTTP server however it ends."""
 
-import json
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -14,28 +11,6 @@ from medweave.scheduling import held, last_run
 from pipelines.scheduled import fingerprint, retrain, watch
 
 MODEL = {"model": {"name": "medweave-tiny", "version": 3, "reason": "Not promoted: it is worse."}}
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """The messages that the webhook got."""
-    messages = []
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Webhook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("MEDWEAVE_WEBHOOK", f"http://127.0.0.1:{server.server_port}/hook")
-    yield messages
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
