@@ -1,8 +1,11 @@
 """The Dockerfile: hadolint's rules, what a restricted cluster asks for, and that the context holds what it copies."""
 
+import json
 import re
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,23 @@ def test_a_shipped_image_ends_as_a_user_that_kubernetes_can_tell_from_root(image
     assert [line for line in instructions if line.startswith("USER ")] == ["USER 10001:10001"]
     assert 'ENTRYPOINT ["tini", "--"]' in instructions
     assert not any(line.startswith(("ADD ", "RUN ")) for line in instructions)
+
+
+def test_servers_are_healthy_while_they_listen():
+    (line,) = [line for line in stages()["services"] if line.startswith("HEALTHCHECK ")]
+    _, *arguments = json.loads(line[line.index("[") :])
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = str(server.getsockname()[1])
+
+        def status():
+            command = [sys.executable, *arguments]
+            return subprocess.run(command, env={"HEALTH_PORT": port}, stderr=subprocess.DEVNULL, check=False).returncode
+
+        assert status() == 1
+        server.listen()
+        assert status() == 0
+    assert not any(line.startswith("HEALTHCHECK ") for line in stages()["medweave"])
 
 
 def test_every_package_is_held_to_the_lock_and_its_hashes():
