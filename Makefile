@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/medweave demo
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak and not postgres" --numprocesses logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not soak and not postgres" --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: setup
 	$(BIN)/python -m pytest -m "soak or postgres"
