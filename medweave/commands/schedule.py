@@ -60,15 +60,19 @@ def create(
         progress.say(f"{name}: {'replaced' if replaced else 'made'}; the cluster {does} at {cron}")
         return
     folder = (output or Path("output") / settings.task).absolute()
-    images, labels = (_from_anywhere(of) for of in (images, labels))
+    images, labels = (of and _from_anywhere(of) for of in (images, labels))
     job = Job(name, cron, str(config.absolute()), tuple(set_ or ()), str(folder), images=images, labels=labels)
     starter = install(job)
     save_job(job)
     progress.say(f"{name}: {job.does} at {cron}, by {starter}")
 
 
-def _from_anywhere(folder: str | None) -> str | None:
-    return folder if folder is None or "://" in folder else str(Path(folder).absolute())
+def _from_anywhere(folder: str) -> str:
+    """A URI, or a path that is right in any working directory. Raises InputError for a folder that is not there."""
+    from medweave.data.images import list_images
+
+    list_images(folder)
+    return folder if "://" in folder else str(Path(folder).absolute())
 
 
 @schedule_app.command("list")

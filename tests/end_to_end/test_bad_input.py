@@ -254,3 +254,14 @@ def test_a_machine_that_can_start_nothing_keeps_no_schedule(medweave, config, mo
     assert ended.status == 2
     assert "neither systemd for users nor cron is on this machine" in ended.err
     assert medweave("schedule", "list").out == ""
+
+
+def test_monitoring_is_not_scheduled_without_its_images(medweave, config, tmp_path):
+    for options, told in (
+        (["--labels", tmp_path], "--labels: are those of the images to monitor; give --images, too"),
+        (["--images", tmp_path / "inbox"], f"{tmp_path}/inbox: no such folder; check the path"),
+        (["--images", tmp_path, "--labels", tmp_path / "masks"], f"{tmp_path}/masks: no such folder; check the path"),
+    ):
+        ended = medweave("schedule", "--config", config, "--cron", "0 6 * * *", *options)
+        assert (ended.status, ended.err.splitlines()[-1].endswith(told)) == (2, True), ended.err
+    assert medweave("schedule", "list").out == ""

@@ -11,7 +11,7 @@ from zenml.client import Client
 
 from medweave.config import Phantoms, Tracking
 from medweave.data.phantoms import write_phantoms
-from medweave.scheduling import Job, save_job
+from medweave.scheduling import Job, remove_job, save_job
 from medweave.tracking import connect
 
 FEW = ("--set", "monitoring.min_images=8")
@@ -72,10 +72,18 @@ def test_a_drift_ends_with_3_is_told_and_retrains_once(trained, medweave, new_im
     assert told[0]["text"].startswith(f"medweave tiny: drift in 40 images of {new_images[1]}: image.brightness higher")
 
 
-def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, new_images, tmp_path):
+@pytest.fixture
+def inbox(trained, new_images, tmp_path):
+    """A folder with the new images, and a schedule that monitors it; its results go to the folder `out`."""
     folder, output = tmp_path / "inbox", tmp_path / "out"
     shutil.copytree(new_images[0], folder)
     save_job(Job("tiny-monitoring", "0 6 * * *", str(trained.config), (FEW[1],), str(output), images=str(folder)))
+    yield folder, output
+    remove_job("tiny-monitoring")
+
+
+def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, inbox):
+    folder, output = inbox
     first = medweave("schedule", "run", "tiny-monitoring")
     assert (first.status, json.loads((output / "drift.json").read_text())["images"]) == (0, 40), first.err
     for name in ("one", "two"):
