@@ -2,7 +2,10 @@ import json
 import threading
 from datetime import UTC, datetime
 
+from evidently.ui.service.storage.local import LocalState
+from evidently.ui.service.storage.local.watcher import WorkspaceDirHandler
 from evidently.ui.workspace import Workspace
+from watchdog.observers import Observer
 
 from medweave.config import Settings
 from medweave.monitoring import Reviewed, shared_store, update_workspace
@@ -80,16 +83,20 @@ def test_a_batch_is_shown_anew_once_experts_have_drawn_its_images(store, setting
 
 
 def test_a_ui_that_runs_sees_what_comes_later(store, settings):
-    from evidently.ui.service.storage.local import LocalState, create_local_project_manager
-
+    """The workspace is watched as `evidently ui` watches it."""
     add(store, batch(1))
     workspace = str(update_workspace(store, [], {}, settings))
-    state, came = LocalState.load(workspace, None), threading.Event()
-    create_local_project_manager(workspace, autorefresh=True, state=state)
+    state, came, observer = LocalState.load(workspace, None), threading.Event(), Observer()
     state.register_new_snapshot_callback(lambda *_: came.set())
-    add(store, batch(2))
-    update_workspace(store, [], {}, settings)
-    assert came.wait(30)
+    observer.schedule(WorkspaceDirHandler(state), workspace, recursive=True)
+    observer.start()
+    try:
+        add(store, batch(2))
+        update_workspace(store, [], {}, settings)
+        assert came.wait(30)
+    finally:
+        observer.stop()
+        observer.join()
     (snapshots,) = state.snapshots.values()
     assert {snapshot.name for snapshot in snapshots.values()} == {"ok b001", "ok b002"}
 
