@@ -1,5 +1,6 @@
 """The Dockerfile: hadolint's rules, what a restricted cluster asks for, and that the context holds what it copies."""
 
+import inspect
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from zenml.entrypoints.base_entrypoint_configuration import BaseEntrypointConfiguration
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "infra/docker/Dockerfile"
@@ -38,6 +40,12 @@ def test_a_shipped_image_ends_as_a_user_that_kubernetes_can_tell_from_root(image
     assert [line for line in instructions if line.startswith("USER ")] == ["USER 10001:10001"]
     assert 'ENTRYPOINT ["tini", "--"]' in instructions
     assert not any(line.startswith(("ADD ", "RUN ")) for line in instructions)
+
+
+def test_the_folder_that_steps_change_to_is_there_although_their_root_is_read_only():
+    code = inspect.getsource(BaseEntrypointConfiguration.prepare_code_environment)
+    (folder,) = re.findall(r'os\.chdir\("(.+)"\)', code)
+    assert f"WORKDIR {folder}" in stages()["medweave"]
 
 
 def test_servers_are_healthy_while_they_listen():
