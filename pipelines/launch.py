@@ -18,7 +18,7 @@ from medweave.progress import say
 from medweave.tracking import SystemMetrics, add_samples, connect, keep_rest, kept, log_samples
 from medweave.work import drop_finished
 from pipelines import cluster, store
-from pipelines.waiting import wait_for
+from pipelines.waiting import last_words, wait_for
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -161,6 +161,8 @@ def raise_if_failed(run: PipelineRunResponse) -> None:
             if isinstance(error, RunError):
                 raise RunError(f"step {name}: {error}")
             raise error
+    if cluster.is_kubernetes() and (words := last_words(run.id)):
+        raise RunError(words)
     raise RunError(f"run {run.name} ended as {run.status}; look at it in ZenML's dashboard")
 
 

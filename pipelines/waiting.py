@@ -89,6 +89,30 @@ def pending(pod: V1Pod) -> str | None:
     return None
 
 
+def last_words(run_id: UUID) -> str | None:
+    """Why a run's step failed that could not say so itself; None where no step's pod failed."""
+    core, batch, namespace = _cluster()
+    for job in batch.list_namespaced_job(namespace, label_selector=f"run_id={run_id}").items:
+        step = (job.metadata.labels or {}).get("step_name")
+        pods = core.list_namespaced_pod(namespace, label_selector=f"job-name={job.metadata.name}").items
+        if step and pods and ended(job) == "Failed":
+            pod = max(pods, key=lambda one: one.metadata.creation_timestamp)
+            log = core.read_namespaced_pod_log(pod.metadata.name, namespace, tail_lines=20)
+            return f"step {step}: {ending(pod, log, step)} (pod {pod.metadata.name} in {namespace})"
+    return None
+
+
+def ending(pod: V1Pod, log: str, step: str) -> str:
+    """How a failed pod of a step ended: killed for its memory, evicted, or what its log ends with."""
+    if pod.status.reason:
+        return f"its pod was lost: {pod.status.reason}: {pod.status.message}"
+    ends = [status.state.terminated for status in pod.status.container_statuses or [] if status.state]
+    if any(end and end.reason == "OOMKilled" for end in ends):
+        return f"its pod was killed, as it took more memory than it has; raise cluster.steps.{step}.memory"
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return f"its pod ended with: {lines[-1]}" if lines else "its pod ended without a word"
+
+
 def ended(job: V1Job) -> str | None:
     """`Complete` or `Failed`, or None while the Job goes on."""
     ends = [c.type for c in job.status.conditions or [] if c.status == "True" and c.type in ("Complete", "Failed")]

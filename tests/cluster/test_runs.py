@@ -1,13 +1,16 @@
 """Runs in pods: that they come to their end, fail with the step's words, go on after a loss, or are given up."""
 
+import json
 import time
+from types import SimpleNamespace
 
 import pytest
+from kubernetes.client import ApiClient
 
 from medweave.config import Cluster as Settings
 from medweave.config import Pod
 from medweave.errors import InputError, RunError
-from pipelines.waiting import wait_for
+from pipelines.waiting import ending, wait_for
 
 
 def submit(how, schedule=None, **settings):
@@ -64,6 +67,38 @@ def test_a_run_that_fails_says_so_in_the_steps_own_words(stack, cluster):
     assert (run.status.value, run.steps["label_some"].status.value) == ("failed", "completed")
     with pytest.raises(InputError, match=r"scan-3\.png: is truncated; copy it again"):
         raise_if_failed(run)
+
+
+def test_of_a_step_that_ended_without_a_word_the_end_of_its_log_is_told(stack, cluster):
+    from pipelines.launch import raise_if_failed
+
+    submit("mute", pod=Pod(retries=1))
+    run = wait(run_of("mute"))
+    (_, last) = (pod["metadata"]["name"] for pod in pods_of(cluster, "count"))
+    with pytest.raises(RunError, match=rf"^step count: its pod ended with: cannot allocate \(pod {last} in "):
+        raise_if_failed(run)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"phase": "Failed", "reason": "Evicted", "message": "low on disk"}, "its pod was lost: Evicted: low on disk"),
+        ({"phase": "Failed"}, "its pod ended without a word"),
+        (
+            {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]},
+            "its pod was killed, as it took more memory than it has; raise cluster.steps.count.memory",
+        ),
+    ],
+)
+def test_what_became_of_a_pod_is_told(status, told):
+    containers = [
+        {"name": "main", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+        | {"state": {"terminated": {"exitCode": 137, **one["state"]["terminated"]}}}
+        for one in status.get("containerStatuses", [])
+    ]
+    pod = {"status": {**status, "containerStatuses": containers}}
+    read = ApiClient().deserialize(SimpleNamespace(data=json.dumps(pod)), "V1Pod")
+    assert ending(read, "\n \n", "count") == told
 
 
 def test_a_step_that_no_node_takes_ends_the_run_though_the_server_was_away_meanwhile(stack, cluster):
