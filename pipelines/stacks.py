@@ -84,6 +84,8 @@ def orchestrator(values: StackValues) -> dict[str, Any]:
         mounts.append({"name": "ca", "mountPath": "/ca", "readOnly": True})
         trusting = ("ZENML_STORE_VERIFY_SSL", "MLFLOW_TRACKING_SERVER_CERT_PATH", "AWS_CA_BUNDLE")
         environment.update(dict.fromkeys(trusting, "/ca/ca.crt"))
+        # MLflow would read large files from the store itself, where it trusts public authorities alone.
+        environment["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "false"
     pod = {
         "container_security_context": dict(RESTRICTED),
         "additional_pod_spec_args": {"security_context": {"fsGroup": USER, "runAsUser": USER, "runAsGroup": USER}},

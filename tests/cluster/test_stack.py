@@ -76,6 +76,22 @@ def test_the_examples_are_valid(name):
     assert load_values(Path(__file__).resolve().parents[2] / f"infra/stacks/{name}.yaml").namespace == "medweave"
 
 
+def test_pods_trust_an_authority_of_ones_own_and_read_only_where_it_counts():
+    from pipelines.stacks import orchestrator
+
+    def environment(**changed):
+        made = orchestrator(VALUES.model_copy(update=changed))["pod_settings"]["env"]
+        return {variable["name"]: variable["value"] for variable in made}
+
+    without = environment(ca=None)
+    assert dict(environment(ca="ours").items() - without.items()) == {
+        "ZENML_STORE_VERIFY_SSL": "/ca/ca.crt",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": "/ca/ca.crt",
+        "AWS_CA_BUNDLE": "/ca/ca.crt",
+        "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    }
+
+
 def test_a_cluster_that_is_down_an_expired_token_and_an_unknown_context(applied, cluster, cluster_home, monkeypatch):
     cluster.token = "renewed"
     assert checks()["cluster"] == (
