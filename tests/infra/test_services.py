@@ -18,8 +18,11 @@ from pipelines.stacks import orchestrator
 ROOT = Path(__file__).resolve().parents[2]
 
 SERVER = """
-import json, sys
-missing = set(json.loads(sys.argv[1]))
+import json, re, sys
+from importlib import metadata
+there = set(json.loads(sys.argv[1]))
+owned = metadata.packages_distributions().items()
+missing = {name for name, owners in owned if not there & {re.sub("[-_.]+", "-", owner.lower()) for owner in owners}}
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -51,14 +54,9 @@ def closure(requirements: Iterable[str]) -> set[str]:
 def test_zenml_server_can_judge_the_orchestrator_of_the_stack():
     services = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["services"]
     there = closure(services)
-    missing = [
-        module
-        for module, owners in metadata.packages_distributions().items()
-        if not there & {canonicalize_name(owner) for owner in owners}
-    ]
     values = StackValues(**safe_load((ROOT / "infra/stacks/local.yaml").read_text()))
     ended = subprocess.run(
-        [sys.executable, "-c", SERVER, json.dumps(missing), json.dumps(orchestrator(values))],
+        [sys.executable, "-c", SERVER, json.dumps(sorted(there)), json.dumps(orchestrator(values))],
         capture_output=True,
         text=True,
         check=False,
