@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import time
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
@@ -49,7 +49,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     from steps.cost import label_seconds, peak_memory_mb
     from steps.refresh import refresh
 
-    name = f"{settings.task}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    name = new_name(settings.task)
     with SystemMetrics() as measured:
         try:
             training.with_options(
@@ -139,6 +139,11 @@ def _keep_samples(settings: Settings, run_id: str, version: Mapping[str, Any], m
     except (InputError, RunError) as error:
         add_samples(keep_rest(run_id, version["mlflow_run_id"], settings.tracking), measured.samples)
         say(f"warning: what the machine did did not get to MLflow: {error}; send it with 'medweave runs sync'")
+
+
+def new_name(task: str) -> str:
+    """A name for a run that begins now, which no other has: ZenML finds a run by its name alone."""
+    return f"{task}-{time.strftime('%Y%m%d-%H%M%S')}-{uuid4().hex[:8]}"
 
 
 def runs_named(name: str) -> list[PipelineRunResponse]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from medweave.config import Settings
 from medweave.errors import InputError
 from medweave.progress import say
 from pipelines import cluster, store
-from pipelines.launch import open_store, raise_if_failed, run_training, runs_named, show, write_result
+from pipelines.launch import new_name, open_store, raise_if_failed, run_training, runs_named, show, write_result
 from pipelines.waiting import wait_for
 
 
@@ -38,7 +36,7 @@ def run_monitoring(
     from pipelines.monitoring import monitoring
     from steps.refresh import refresh
 
-    name = f"{settings.task}-monitoring-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    name = new_name(f"{settings.task}-monitoring")
     given = settings, images, since, labels, False
     if cluster.is_kubernetes():
         require_uris(images, labels)

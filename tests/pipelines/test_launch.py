@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from medweave.errors import InputError, RunError
-from pipelines.launch import describe, explain
+from pipelines.launch import describe, explain, new_name
 
 
 def no_space_left() -> str:
@@ -71,3 +71,7 @@ def test_the_last_lines_have_the_numbers():
     assert not any("synthetic" in line for line in lines)
     summary["data"]["synthetic"] = 29
     assert describe(summary, Path("out"))[2] == "synthetic images: 29 passed their checks, 20 accepted"
+
+
+def test_runs_that_begin_in_the_same_second_have_names_of_their_own():
+    assert len({new_name("busi") for _ in range(100)}) == 100
