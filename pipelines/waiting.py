@@ -10,7 +10,7 @@ from uuid import UUID
 from medweave.errors import RunError
 
 if TYPE_CHECKING:
-    from kubernetes.client import V1Job, V1Pod
+    from kubernetes.client import CoreV1Api, V1Job, V1Pod
 
 POLL = 3.0
 
@@ -97,9 +97,18 @@ def last_words(run_id: UUID) -> str | None:
         pods = core.list_namespaced_pod(namespace, label_selector=f"job-name={job.metadata.name}").items
         if step and pods and ended(job) == "Failed":
             pod = max(pods, key=lambda one: one.metadata.creation_timestamp)
-            log = core.read_namespaced_pod_log(pod.metadata.name, namespace, tail_lines=20)
-            return f"step {step}: {ending(pod, log, step)} (pod {pod.metadata.name} in {namespace})"
+            return f"step {step}: {ending(pod, _log(core, pod), step)} (pod {pod.metadata.name} in {namespace})"
     return None
+
+
+def _log(core: CoreV1Api, pod: V1Pod) -> str:
+    """The last lines that a pod printed; empty where it never started or its node is gone."""
+    from kubernetes.client import ApiException
+
+    try:
+        return str(core.read_namespaced_pod_log(pod.metadata.name, pod.metadata.namespace, tail_lines=20))
+    except ApiException:
+        return ""
 
 
 def ending(pod: V1Pod, log: str, step: str) -> str:

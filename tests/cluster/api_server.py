@@ -258,6 +258,8 @@ class Handler(BaseHTTPRequestHandler):
         if f"{verb} {kind}" in cluster.denied:
             raise Refused(403, f"you may not {verb} {kind}")
         if part == "log":
+            if name not in cluster.logs:
+                raise Refused(400, f"container of {name} has no log")
             return cluster.logs[name].read_text()
         with cluster.lock:
             return self._objects(verb, kind, name, body, {key: value[0] for key, value in parse_qs(url.query).items()})

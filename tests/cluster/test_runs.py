@@ -77,6 +77,9 @@ def test_of_a_step_that_ended_without_a_word_the_end_of_its_log_is_told(stack, c
     (_, last) = (pod["metadata"]["name"] for pod in pods_of(cluster, "count"))
     with pytest.raises(RunError, match=rf"^step count: its pod ended with: cannot allocate \(pod {last} in "):
         raise_if_failed(run)
+    del cluster.logs[last]
+    with pytest.raises(RunError, match=rf"^step count: its pod ended without a word \(pod {last} in "):
+        raise_if_failed(run)
 
 
 @pytest.mark.parametrize(

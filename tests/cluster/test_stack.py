@@ -76,7 +76,7 @@ def test_the_examples_are_valid(name):
     assert load_values(Path(__file__).resolve().parents[2] / f"infra/stacks/{name}.yaml").namespace == "medweave"
 
 
-def test_pods_trust_an_authority_of_ones_own_and_read_only_where_it_counts():
+def test_pods_trust_an_authority_of_ones_own_and_read_artifacts_through_mlflow():
     from pipelines.stacks import orchestrator
 
     def environment(**changed):
