@@ -1,5 +1,7 @@
 """How much faster medweave labels with SAM than segment-anything's own predictor does in fp32, on the same weights.
 
+medweave computes in the device's native precision: bfloat16 where it has instructions for it, else fp32.
+
     python benchmarks/sam_speed.py [--model-type vit_b] [--device cpu] [--threads 2] [--images 1] [--rounds 5]
 
 Weights and images are random, of the published shapes; every image has one box. Each of the two is a process of its
@@ -101,16 +103,18 @@ def medweave(arguments: argparse.Namespace) -> Callable[[list[np.ndarray]], obje
     import torch
     from segment_anything import sam_model_registry
 
+    from medweave.compute import native_precision
     from medweave.labeling.labelers import Target
     from medweave.labeling.prompts import Prompt
     from medweave.labeling.sam import SamLabeler
     from medweave.labeling.sam.attention import FastEncoder
 
     sam = sam_model_registry[arguments.model_type]()
-    sam.image_encoder = FastEncoder(sam.image_encoder, torch.bfloat16)
+    precision = native_precision(arguments.device)
+    sam.image_encoder = FastEncoder(sam.image_encoder, torch.bfloat16 if precision == "bf16" else torch.float32)
     if arguments.compile:
         sam.image_encoder.compile()
-    labeler = SamLabeler(sam, "sam", arguments.model_type, "", arguments.device)
+    labeler = SamLabeler(sam, "sam", arguments.model_type, "", arguments.device, precision)
 
     def label(images: list[np.ndarray]) -> None:
         labeler.segment([Target(str(k), "", "", image, (Prompt(1, BOX),)) for k, image in enumerate(images)])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medweave.config import Compute
 from medweave.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+
+Precision = Literal["bf16", "fp32"]
+
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+"""With one of these a CPU is faster in bfloat16 than in full precision; without, it emulates it and is far slower."""
 
 
 def device(settings: Compute) -> torch.device:
@@ -24,11 +29,38 @@ def device(settings: Compute) -> torch.device:
     return torch.device("cuda" if use_cuda else "cpu")
 
 
+def precision(settings: Compute) -> Precision:
+    """The precision to compute in; `auto` is the device's native one."""
+    return native_precision(device(settings)) if settings.precision == "auto" else settings.precision
+
+
+def native_precision(where: torch.device | str) -> Precision:
+    """bf16 on a device with instructions for it, else fp32."""
+    import torch
+
+    if torch.device(where).type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu.get_capabilities()
+        native = any(able.get(name) for name in BF16_INSTRUCTIONS)
+    return "bf16" if native else "fp32"
+
+
 def autocast(settings: Compute) -> AbstractContextManager[None]:
-    """Mixed precision (bfloat16) when the settings ask for it, on CPU and GPU alike."""
+    """Computes in the settings' device and precision; see `in_precision`."""
+    return in_precision(precision(settings), device(settings))
+
+
+def in_precision(chosen: Precision, where: torch.device | str) -> AbstractContextManager[None]:
+    """Mixed precision (bfloat16) for bf16, on CPU and GPU alike; nothing changes for fp32."""
     import torch
 
     context: AbstractContextManager[None] = torch.autocast(
-        device(settings).type, dtype=torch.bfloat16, enabled=settings.precision == "bf16"
+        torch.device(where).type, dtype=torch.bfloat16, enabled=chosen == "bf16"
     )
     return context
+
+
+def in_native_precision(where: torch.device | str) -> AbstractContextManager[None]:
+    """Computes in what the device is fastest in; see `native_precision`."""
+    return in_precision(native_precision(where), where)

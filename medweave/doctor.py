@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from medweave.compute import native_precision
 from medweave.config import Tracking
 from medweave.errors import InputError
 from medweave.home import home
@@ -73,8 +74,10 @@ def _device() -> Check:
 
     if torch.cuda.is_available():
         gigabytes = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return Check("device", "ok", f"{torch.cuda.get_device_name(0)}, {gigabytes:.0f} GiB")
-    return Check("device", "note", f"CPU with {os.cpu_count()} cores; a GPU is used where there is one")
+        precision = native_precision("cuda")
+        return Check("device", "ok", f"{torch.cuda.get_device_name(0)}, {gigabytes:.0f} GiB, computes in {precision}")
+    what = f"CPU with {os.cpu_count()} cores, computes in {native_precision('cpu')}; a GPU is used where there is one"
+    return Check("device", "note", what)
 
 
 def _home() -> Check:

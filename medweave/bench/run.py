@@ -19,7 +19,7 @@ from typing import Any
 from medweave.bench.coarse import coarse_boxes
 from medweave.bench.data import JITTERS, MAX_PIXELS, gold_boxes, gold_folder
 from medweave.bench.measuring import Prompting, measure
-from medweave.compute import device
+from medweave.compute import device, precision
 from medweave.config import Compute, Labeling, Prompts, Segmentation
 from medweave.data.splits import group_folds
 from medweave.errors import InputError
@@ -102,7 +102,7 @@ class Bench:
 
         compute = Compute()
         labeler = create_labeler(
-            settings, None, self.classes, self.seed, str(device(compute)), compute.precision, MAX_PIXELS
+            settings, None, self.classes, self.seed, str(device(compute)), precision(compute), MAX_PIXELS
         )
         if self.gold is None or not (settings.adapt or settings.labeler == "crop"):
             return labeler

@@ -351,10 +351,13 @@ class Tracking(Section):
 
 
 class Compute(Section):
-    """Device, precision, threads (0: all cores) and how many rows a shard has."""
+    """Device, precision, threads (0: all cores) and how many rows a shard has.
+
+    The precision `auto` is bf16 on a device that computes in it natively, else fp32.
+    """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     shard_rows: Positive = 64
 

@@ -129,7 +129,9 @@ def _fit_crop(labeler: CropLabeler, gold: GoldSet, card: FittedCard, work: Path)
 
     def trained(name: str, images: Sequence[GoldImage], seed: int) -> State:
         def train() -> State:
-            return train_crop(images, gold.classes, gold.errors, seed, labeler.device, f"crop {name}")
+            return train_crop(
+                images, gold.classes, gold.errors, seed, labeler.device, labeler.precision, f"crop {name}"
+            )
 
         return _kept(work / f"{name}.safetensors", train)
 

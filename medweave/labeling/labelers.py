@@ -5,17 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medweave.compute import device
+from medweave.compute import Precision, device, precision
 from medweave.config import Data, Labeling, Settings
 from medweave.errors import InputError
 from medweave.labeling.prompts import Prompt
-
-Precision = Literal["bf16", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def create_labeler(
     classes: int,
     seed: int,
     device: str,
-    precision: Precision = "bf16",
+    precision: Precision,
     max_pixels: int = Data().max_pixels,
 ) -> Labeler:
     """The labeler that `settings.labeler` names.
@@ -124,7 +122,7 @@ def configured_labeler(settings: Settings) -> Labeler:
         len(settings.data.classes),
         settings.seed,
         str(device(settings.compute)),
-        settings.compute.precision,
+        precision(settings.compute),
         settings.data.max_pixels,
     )
 

@@ -84,7 +84,7 @@ def test_each_fold_is_trained_without_it(few_steps, tmp_path, monkeypatch):
     assert fitted.card.members == {"i0": "fold-0", "i1": "fold-1", "i2": "fold-0", "i3": "fold-1"}
     assert set(fitted.weights) == {"fold-0", "fold-1", "all"}
     assert set(fitted.card.dice) == {"ellipse", "after"}
-    assert isinstance(labeler_for(fitted, CropLabeler(1, "cpu")), CrossFitted)
+    assert isinstance(labeler_for(fitted, CropLabeler(1, "cpu", "fp32")), CrossFitted)
 
     taught.clear()
     (tmp_path / "all.safetensors").unlink()
@@ -128,7 +128,7 @@ def test_others_learn_nothing(tmp_path):
 def test_gold_without_an_object_cannot_teach(tmp_path):
     blank = [replace(image, mask=np.zeros_like(image.mask)) for image in gold_images()]
     with pytest.raises(InputError, match="no object"):
-        fit_to_gold(CropLabeler(1, "cpu"), GoldSet(blank, FOLDS, 1), Labeling(labeler="crop"), tmp_path)
+        fit_to_gold(CropLabeler(1, "cpu", "fp32"), GoldSet(blank, FOLDS, 1), Labeling(labeler="crop"), tmp_path)
 
 
 def test_exams_are_every_gold_image_with_errors_of_the_boxes():

@@ -100,14 +100,14 @@ def test_the_folder_is_looked_up_under_the_data_root_first_then_from_the_working
 def test_a_missing_folder_is_an_error_that_names_both_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as error:
-        create_labeler(Labeling(labeler="imported", imported="masks"), "/data/task", 1, 0, "cpu")
+        create_labeler(Labeling(labeler="imported", imported="masks"), "/data/task", 1, 0, "cpu", "fp32")
     assert "/data/task/masks" in str(error.value) and str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_the_folder_must_be_set():
     with pytest.raises(InputError, match=r"labeling\.imported is not set"):
-        create_labeler(Labeling(labeler="imported"), None, 1, 0, "cpu")
+        create_labeler(Labeling(labeler="imported"), None, 1, 0, "cpu", "fp32")
 
 
 def test_masks_come_from_object_storage_too(folder):
@@ -116,7 +116,9 @@ def test_masks_come_from_object_storage_too(folder):
     memory = fsspec.filesystem("memory")
     memory.pipe("/imported-task/masks/a.png", (folder / "a.png").read_bytes())
     try:
-        labeler = create_labeler(Labeling(labeler="imported", imported="masks"), "memory://imported-task", 1, 0, "cpu")
+        labeler = create_labeler(
+            Labeling(labeler="imported", imported="masks"), "memory://imported-task", 1, 0, "cpu", "fp32"
+        )
         assert label(labeler, "a").class_map().sum() == 8
         assert labeler.provenance()["folder_sha256"]
     finally:

@@ -7,7 +7,7 @@ from medweave.labeling.labelers import LABELERS
 
 
 def create(**settings):
-    return create_labeler(Labeling(**settings), None, 1, 0, "cpu")
+    return create_labeler(Labeling(**settings), None, 1, 0, "cpu", "fp32")
 
 
 @pytest.mark.parametrize("name", ["ellipse", "grabcut"])
@@ -18,7 +18,9 @@ def test_labelers_come_by_name_and_say_who_they_are(name):
 
 
 def test_what_decides_about_grabcuts_masks_is_in_its_provenance():
-    made_by = create_labeler(Labeling(labeler="grabcut", prompts=Prompts(margin=0.2)), None, 1, 7, "cpu").provenance()
+    made_by = create_labeler(
+        Labeling(labeler="grabcut", prompts=Prompts(margin=0.2)), None, 1, 7, "cpu", "fp32"
+    ).provenance()
     assert made_by["margin"] == 0.2 and made_by["seed"] == 7
 
 

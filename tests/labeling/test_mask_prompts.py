@@ -26,7 +26,7 @@ def test_a_chain_is_prompted_by_the_box_of_the_mask():
     """An inscribed ellipse of the box of columns 10-29 and rows 8-27: area pi/4 of it."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     mask[8:28, 10:30] = 1
-    labeler = create_labeler(Labeling(labeler="ellipse"), None, 1, 0, "cpu")
+    labeler = create_labeler(Labeling(labeler="ellipse"), None, 1, 0, "cpu", "fp32")
     prompts = Prompts(margin=0.0, jitters=0)
     chain = Chain(MaskPrompts(1), labeler, bounds_from_masks([mask], 1, 1.0), prompts, 1)
     (label,) = chain.label([(masked(mask), np.zeros((SIZE, SIZE, 3), np.uint8))], Halving("label", 1))

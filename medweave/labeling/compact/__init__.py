@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from medweave.labeling.labelers import Precision
+    from medweave.compute import Precision
     from medweave.labeling.sam import EmbeddingCache, SamLabeler
 
 
 def load_compact(
     device: str | torch.device,
-    precision: Precision = "bf16",
+    precision: Precision,
     classes: int = 1,
     cache: EmbeddingCache | None = None,
 ) -> SamLabeler:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from medweave.compact.encoder import SIDE
 from medweave.compact.scenes import make_scene
 from medweave.compact.training import Recipe, program
+from medweave.compute import in_native_precision
 from medweave.labeling.compact.model import build_compact
 from medweave.labeling.compact.weights import NAME
 from medweave.labeling.compact.windows import HELD_OUT, PROMPTS, Batch, Windows, make_batch
@@ -37,7 +38,7 @@ class Prompted:
     def loss(self, model: Sam, batch: Batch, recipe: Recipe, step: int) -> torch.Tensor:
         """Loss of two prompts for each window: a box (points for whole images), then another form or a refinement."""
         batch, rng = batch.to(recipe.device), np.random.default_rng((recipe.seed, PROMPTS, step))
-        with torch.autocast(batch.inputs.device.type, torch.bfloat16):
+        with in_native_precision(batch.inputs.device):
             features = model.image_encoder(batch.inputs)
         first = "points" if batch.whole else "box"
         logits, iou = decode(model, features, batch, first)
@@ -59,7 +60,7 @@ class Prompted:
         found: dict[str, list[torch.Tensor]] = {"box": [], "points": [], "both": []}
         for batch in batches:
             batch = batch.to(recipe.device)
-            with torch.autocast(batch.inputs.device.type, torch.bfloat16):
+            with in_native_precision(batch.inputs.device):
                 features = model.image_encoder(batch.inputs)
             for form, values in found.items():
                 seen, true = decode(model, features, batch, form)[0] > 0, batch.targets > 0.5
@@ -72,7 +73,7 @@ def decode(
     model: Sam, features: torch.Tensor, batch: Batch, form: str, mask: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits BxS/2xS/2 and predicted IoU B of the batch's prompts: `form` is box, points or both."""
-    with torch.autocast(features.device.type, torch.bfloat16):
+    with in_native_precision(features.device):
         sparse, dense = model.prompt_encoder(
             points=None if form == "box" else (batch.points, batch.labels),
             boxes=None if form == "points" else batch.boxes,

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medweave.compute import Precision, in_precision
 from medweave.errors import RunError
 from medweave.labeling.consensus import Vote, consensus
 from medweave.labeling.crop.network import CropNetwork
 from medweave.labeling.crop.views import SIDE, View, onto_image, view
-from medweave.labeling.labelers import Made, NoMask, Precision, Target
+from medweave.labeling.labelers import Made, NoMask, Target
 from medweave.labeling.prompts import Box
 
 BATCH = 32
@@ -31,12 +32,10 @@ class CropLabeler:
     digest = ""
     requires_prompts = True
 
-    def __init__(
-        self, classes: int, device: str, precision: Precision = "bf16", network: CropNetwork | None = None
-    ) -> None:
+    def __init__(self, classes: int, device: str, precision: Precision, network: CropNetwork | None = None) -> None:
         self.classes = classes
         self.device = device
-        self._precision = precision
+        self.precision = precision
         self._network = network
 
     def with_network(self, state: Mapping[str, torch.Tensor]) -> CropLabeler:
@@ -44,11 +43,11 @@ class CropLabeler:
         network = CropNetwork(self.classes)
         network.load_state_dict(dict(state))
         network = network.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return CropLabeler(self.classes, self.device, self._precision, network)
+        return CropLabeler(self.classes, self.device, self.precision, network)
 
     def provenance(self, _image_id: str | None = None, /) -> dict[str, Any]:
         """Name and precision: the weights are those of what fitted it."""
-        return {"labeler": self.name, "labeler_digest": self.digest, "precision": self._precision}
+        return {"labeler": self.name, "labeler_digest": self.digest, "precision": self.precision}
 
     def segment(self, targets: Sequence[Target], /) -> list[Made | NoMask]:
         """One label a target. Raises RunError before the labeler was fitted to gold."""
@@ -76,7 +75,7 @@ class CropLabeler:
             raise RunError("labeler crop: was not fitted to gold; run the step fit_labeler first")
         inputs = torch.from_numpy(np.stack([seen.pixels for seen in views])).to(self.device)
         total = torch.zeros((len(views), self.classes, SIDE, SIDE), device=self.device)
-        with torch.inference_mode(), torch.autocast(inputs.device.type, torch.bfloat16, self._precision == "bf16"):
+        with torch.inference_mode(), in_precision(self.precision, self.device):
             for axes in FLIPS:
                 flipped = [axis + 1 for axis in axes]
                 total += self._network(inputs.flip(flipped)).float().sigmoid().flip(flipped)

@@ -10,6 +10,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medweave import progress
+from medweave.compute import Precision, in_precision
 from medweave.errors import RunError
 from medweave.labeling.crop.network import CropNetwork
 from medweave.labeling.crop.views import region_in, view
@@ -44,6 +45,7 @@ def train_crop(
     errors: BoxErrors,
     seed: int,
     device: str,
+    precision: Precision,
     name: str = "crop",
     recipe: Recipe | None = None,
 ) -> State:
@@ -65,7 +67,7 @@ def train_crop(
             drawn = [objects[index] for index in generator.integers(len(objects), size=recipe.batch)]
             views, shares = _batch(drawn, errors, recipe, generator)
             channels = torch.tensor([found.class_index - 1 for _, found in drawn])
-            with torch.autocast(torch.device(device).type, torch.bfloat16):
+            with in_precision(precision, device):
                 logits = network(views.to(device, memory_format=torch.channels_last))
             loss = mask_loss(logits.float()[torch.arange(len(drawn)), channels], shares.to(device))
             optimizer.zero_grad()

@@ -19,8 +19,9 @@ from safetensors.torch import save
 from segment_anything.modeling import Sam
 from torch import Tensor
 
+from medweave.compute import Precision, in_precision
 from medweave.labeling.consensus import Vote, consensus
-from medweave.labeling.labelers import Made, NoMask, Precision, Target
+from medweave.labeling.labelers import Made, NoMask, Target
 from medweave.labeling.prompts import Prompt
 from medweave.labeling.sam.attention import FastEncoder
 from medweave.labeling.sam.cache import EmbeddingCache
@@ -59,7 +60,7 @@ class SamLabeler:
         model_type: str,
         digest: str,
         device: str | torch.device,
-        precision: Precision = "bf16",
+        precision: Precision,
         classes: int = 1,
         cache: EmbeddingCache | None = None,
     ) -> None:
@@ -188,12 +189,12 @@ class SamLabeler:
         """The features 1xCxhxw of each target's frame, in the precision; inputs are prepared in threads meanwhile."""
         device, kind = self.sam.device, self._kind
         at_once = max(1, PIXELS_AT_ONCE.get(device.type, 1 << 20) // self._side**2)
-        mixed = self._precision == "bf16" and not isinstance(self.sam.image_encoder, FastEncoder)
+        inner: Precision = "fp32" if isinstance(self.sam.image_encoder, FastEncoder) else self._precision
         with ThreadPoolExecutor(WORKERS) as pool:
             inputs = pool.map(lambda job: kind.pixels(job[0].image, job[1], self._side), jobs)
             for start in range(0, len(jobs), at_once):
                 batch = torch.from_numpy(np.stack(list(islice(inputs, at_once)))).to(device)
-                with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                with torch.no_grad(), in_precision(inner, device):
                     features = self.sam.image_encoder(batch)
                 kept = features.to(torch.bfloat16 if self._precision == "bf16" else torch.float32)
                 for (target, frame), one in zip(jobs[start : start + at_once], kept.split(1), strict=True):

@@ -9,9 +9,9 @@ import torch
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
+from medweave.compute import Precision
 from medweave.errors import InputError
 from medweave.home import home
-from medweave.labeling.labelers import Precision
 from medweave.labeling.sam.attention import FastEncoder
 from medweave.labeling.sam.cache import EmbeddingCache
 from medweave.labeling.sam.labeler import SamLabeler
@@ -25,7 +25,7 @@ def load_sam(
     checkpoint: str | Path | None,
     model_type: str,
     device: str | torch.device,
-    precision: Precision = "bf16",
+    precision: Precision,
     classes: int = 1,
     compile: bool = False,
     cache: Path | None = None,

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from medweave.compact.scenes import make_scene
 from medweave.compact.training import Recipe, program
 from medweave.compact.weights import load_state
+from medweave.compute import in_native_precision
 from medweave.segmentation.compact import NAME
 from medweave.segmentation.compact.network import Compact
 from medweave.segmentation.losses import label_loss
@@ -56,7 +57,7 @@ class Unprompted:
     def loss(self, model: Compact, batch: Batch, recipe: Recipe, _step: int) -> torch.Tensor:
         """Cross-entropy and soft Dice."""
         images, masks = (part.to(recipe.device) for part in batch)
-        with torch.autocast(images.device.type, torch.bfloat16):
+        with in_native_precision(images.device):
             logits = model(normalise(images))
         return label_loss(logits.float(), masks, torch.ones_like(masks, dtype=torch.float32)).mean()
 
@@ -72,7 +73,7 @@ class Unprompted:
         """Mean Dice."""
         values = []
         for images, masks in batches:
-            with torch.autocast(torch.device(recipe.device).type, torch.bfloat16):
+            with in_native_precision(recipe.device):
                 seen = model(normalise(images.to(recipe.device)))[:, 0] > 0
             true = masks.to(recipe.device) > 0
             total = seen.sum(dim=(1, 2)) + true.sum(dim=(1, 2))

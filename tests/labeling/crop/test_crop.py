@@ -85,11 +85,13 @@ def test_boxes_outside_the_image_give_no_mask():
 
 def test_it_labels_only_when_it_was_fitted():
     with pytest.raises(RunError, match="fit"):
-        CropLabeler(1, "cpu").segment([target(Prompt(1, BOX))])
+        CropLabeler(1, "cpu", "fp32").segment([target(Prompt(1, BOX))])
 
 
 def test_it_learns_what_gold_shows():
-    state = train_crop(rectangles(8), 1, BoxErrors(0.0, 0.05), 3, "cpu", recipe=Recipe(steps=50, batch=4, ema=0.8))
+    state = train_crop(
+        rectangles(8), 1, BoxErrors(0.0, 0.05), 3, "cpu", "fp32", recipe=Recipe(steps=50, batch=4, ema=0.8)
+    )
     labeler = CropLabeler(1, "cpu", "fp32").with_network(state)
     scores = []
     for image in rectangles(4, seed=9):
@@ -102,7 +104,7 @@ def test_it_learns_what_gold_shows():
 
 def test_training_follows_from_the_seed():
     def train(seed):
-        return train_crop(rectangles(3), 1, BoxErrors(), seed, "cpu", recipe=Recipe(steps=2, batch=2))
+        return train_crop(rectangles(3), 1, BoxErrors(), seed, "cpu", "fp32", recipe=Recipe(steps=2, batch=2))
 
     first, again, other = train(1), train(1), train(2)
     assert all(torch.equal(first[name], again[name]) for name in first)
@@ -113,7 +115,7 @@ def test_only_the_class_of_an_object_is_taught():
     torch.manual_seed(0)
     fresh = CropNetwork(2)
     state = train_crop(
-        rectangles(3, value=2), 2, BoxErrors(), 0, "cpu", recipe=Recipe(steps=3, batch=2, weight_decay=0)
+        rectangles(3, value=2), 2, BoxErrors(), 0, "cpu", "fp32", recipe=Recipe(steps=3, batch=2, weight_decay=0)
     )
     assert torch.equal(state["head.bias"][0], fresh.head.bias[0])
     assert not torch.equal(state["head.bias"][1], fresh.head.bias[1])

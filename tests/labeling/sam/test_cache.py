@@ -145,7 +145,7 @@ def test_an_embedding_does_not_depend_on_the_cache(tmp_path, new_sam, image, pre
 
 def test_a_cached_embedding_serves_other_prompts(tmp_path, new_sam, image):
     sam, calls = new_sam(), []
-    ours = SamLabeler(sam, "sam", "tiny", "d", "cpu", cache=EmbeddingCache(tmp_path))
+    ours = SamLabeler(sam, "sam", "tiny", "d", "cpu", "fp32", cache=EmbeddingCache(tmp_path))
     ours.embed([Target("a", "sha", "g", image, (BOX,))])
     sam.image_encoder.register_forward_hook(lambda *_: calls.append(1))
     ours.embed([Target("b", "sha", "g", image, (Prompt(1, None, ((3.0, 4.0, True),)),))])

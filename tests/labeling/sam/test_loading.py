@@ -44,7 +44,7 @@ def test_the_digest_is_the_files(tmp_path, new_sam):
     digests = set()
     for seed in (0, 1):
         torch.save(new_sam(seed).state_dict(), tmp_path / f"{seed}.pth")
-        digests.add(load_sam("medsam", tmp_path / f"{seed}.pth", "vit_b", "cpu").digest)
+        digests.add(load_sam("medsam", tmp_path / f"{seed}.pth", "vit_b", "cpu", "fp32").digest)
     assert len(digests) == 2
 
 
@@ -63,7 +63,7 @@ def test_an_unreadable_checkpoint_is_one_line(tmp_path, suffix, content):
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"weights.*cannot be read as weights") as error:
-        load_sam("medsam", path, "vit_b", "cpu")
+        load_sam("medsam", path, "vit_b", "cpu", "fp32")
     assert "\n" not in str(error.value)
 
 
@@ -74,16 +74,16 @@ def test_a_truncated_checkpoint_is_one_line(tmp_path, new_sam, suffix):
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(InputError, match=r"weights.*cannot be read as weights") as error:
-        load_sam("sam", path, "vit_b", "cpu")
+        load_sam("sam", path, "vit_b", "cpu", "fp32")
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_checkpoint_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"no such file") as error:
-        load_sam("sam", tmp_path / "none.pth", "vit_b", "cpu")
+        load_sam("sam", tmp_path / "none.pth", "vit_b", "cpu", "fp32")
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=r"labeler=medsam: the weights medsam_vit_b are not here"):
-        load_sam("medsam", None, "vit_b", "cpu")
+        load_sam("medsam", None, "vit_b", "cpu", "fp32")
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
@@ -94,7 +94,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save({"x": Harmful()}, path)
     with pytest.raises(InputError, match="cannot be read as weights"):
-        load_sam("sam", path, "vit_b", "cpu")
+        load_sam("sam", path, "vit_b", "cpu", "fp32")
     assert not (tmp_path / "touched").exists()
 
 
@@ -110,20 +110,20 @@ def test_weights_of_another_architecture_are_refused(tmp_path, new_sam):
         path = tmp_path / f"{index}.pth"
         torch.save(weights, path)
         with pytest.raises(InputError, match=f"{index}.pth: is no SAM of type vit_b .{message}"):
-            load_sam("sam", path, "vit_b", "cpu")
+            load_sam("sam", path, "vit_b", "cpu", "fp32")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(InputError, match="holds no table of weights"):
-        load_sam("sam", tmp_path / "list.pth", "vit_b", "cpu")
+        load_sam("sam", tmp_path / "list.pth", "vit_b", "cpu", "fp32")
 
 
 def test_loaded_in_bfloat16_masks_are_segment_anythings(tmp_path, image, new_sam):
-    """End to end in the default precision; the threshold lies in the middle of what the random weights say."""
+    """End to end; the threshold lies in the middle of what the random weights say."""
     sam = new_sam()
     torch.save(sam.state_dict(), tmp_path / "weights.pth")
     predictor = SamPredictor(sam)
     predictor.set_image(image)
     logits = predictor.predict(box=np.array(BOX.box), multimask_output=False, return_logits=True)[0][0]
-    ours = load_sam("sam", tmp_path / "weights.pth", "vit_b", "cpu")
+    ours = load_sam("sam", tmp_path / "weights.pth", "vit_b", "cpu", "bf16")
     ours.sam.mask_threshold = float(np.median(logits))
     [made] = ours.segment([Target("a", "sha", "a", image, (BOX,))])
     found, expected = made.class_map() == 1, logits > np.median(logits)
