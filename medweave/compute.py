@@ -52,7 +52,7 @@ def autocast(settings: Compute) -> AbstractContextManager[None]:
 
 
 def in_precision(chosen: Precision, where: torch.device | str) -> AbstractContextManager[None]:
-    """Mixed precision (bfloat16) for bf16, on CPU and GPU alike; nothing changes for fp32."""
+    """Mixed precision (bfloat16) for bf16, on CPU and GPU alike; none for fp32."""
     import torch
 
     context: AbstractContextManager[None] = torch.autocast(

@@ -62,7 +62,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Chain:
-    """All that decides about weak labels of `classes` foreground classes; `coarse_share`, 0..1, as `blend` takes it."""
+    """All that decides about weak labels of `classes` foreground classes; `coarse_share`, 0..1, as `blend` takes it.
+
+    `precision` is the one that the settings ask for: with `auto` nodes that differ make labels of one recipe.
+    """
 
     coarse: CoarsePredictor
     labeler: Labeler
@@ -70,13 +73,15 @@ class Chain:
     prompts: Prompts
     classes: int
     coarse_share: float = 0.0
+    precision: str = "auto"
 
     def recipe(self) -> dict[str, Any]:
         """What decides about the label of an image, as JSON: two chains of one recipe give the same labels."""
         return {
             "code": code_digest("data", "segmentation", "labeling"),
             "coarse": self.coarse.digest,
-            "labeler": self.labeler.provenance(),
+            "labeler": recipe_of(self.labeler),
+            "precision": self.precision,
             "bounds": self.bounds.to_json(),
             "prompts": self.prompts.model_dump(mode="json"),
             "classes": self.classes,
@@ -143,10 +148,15 @@ class Chain:
         return Label(coarse, None, {"version": __version__, **labeler, "missing": reason})
 
 
+def recipe_of(labeler: Labeler) -> dict[str, Any]:
+    """What decides about all of a labeler's labels, without the precision, which a machine may choose for itself."""
+    return {name: value for name, value in labeler.provenance().items() if name != "precision"}
+
+
 def configured_chain(settings: Settings, gold: ImageTable, coarse: CoarsePredictor, fitted: FittedLabeler) -> Chain:
     """The chain that a task's settings describe, with what gold allows and taught the labeler."""
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
     masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
     bounds = bounds_from_masks(masks, classes, settings.quality.slack)
     labeler, card = labeler_for(fitted, configured_labeler(settings)), fitted.card
-    return Chain(coarse, labeler, bounds, card.prompts, classes, card.coarse_share)
+    return Chain(coarse, labeler, bounds, card.prompts, classes, card.coarse_share, settings.compute.precision)

@@ -13,7 +13,6 @@ from uuid import uuid4
 import numpy as np
 
 from medweave import progress
-from medweave.compute import precision
 from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable, MaskRef, ShardWriter
 from medweave.errors import InputError
@@ -74,7 +73,7 @@ def sample_part(
     masks = [condition and condition.digest for condition in conditions]
     writer = ShardWriter(folder)
     try:
-        _claim(folder, {**how, "masks": masks, "shard_rows": shard_rows, "precision": precision(settings.compute)})
+        _claim(folder, {**how, "masks": masks, "shard_rows": shard_rows, "precision": settings.compute.precision})
         (folder / "images").mkdir(exist_ok=True)
         starts = range(0, len(conditions), shard_rows)
         mine = list(enumerate(starts))[part::parts]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medweave import progress
-from medweave.compute import autocast, device, precision
+from medweave.compute import autocast, device
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.errors import InputError, RunError
@@ -167,7 +167,7 @@ def _recipe(settings: Settings, data: TrainingImages) -> dict[str, Any]:
         **{f"synthesis.{name}": value for name, value in learned.items()},
         "seed": settings.seed,
         "data.classes": list(settings.data.classes),
-        "compute.precision": precision(settings.compute),
+        "compute.precision": settings.compute.precision,
         "data": data.digest(),
     }
 

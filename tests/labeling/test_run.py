@@ -38,7 +38,9 @@ def run(tmp_path, coarse):
     """Label a table into a folder; each folder has a store of its own unless one is named."""
 
     def label(table, folder="work", labeler=None, source="weak", prompts=PROMPTS, classes=1, store=None, **changed):
-        chain = Chain(changed.get("coarse", coarse), labeler or EllipseLabeler(1), BOUNDS, prompts, classes)
+        asked = changed.get("precision", "auto")
+        seen_by = changed.get("coarse", coarse)
+        chain = Chain(seen_by, labeler or EllipseLabeler(1), BOUNDS, prompts, classes, precision=asked)
         store = tmp_path / (store or f"store of {folder}")
         return label_images(table, chain, source, tmp_path / folder, 10_000, store)
 
@@ -159,7 +161,7 @@ def test_what_was_labelled_in_the_same_way_is_not_labelled_again(tmp_path, write
     assert [row.label_source for row in after.values()] == ["weak"] * 3 + ["none"] + ["weak"] * 2
 
 
-@pytest.mark.parametrize("change", ["prompts", "labeler", "coarse", "image"])
+@pytest.mark.parametrize("change", ["prompts", "labeler", "coarse", "precision", "image"])
 def test_another_recipe_or_image_makes_the_label_again(tmp_path, write_images, run, coarse, change):
     run(write_table(tmp_path / "before", write_images([5])), "first", store="labels")
     watched, rows, changed = Watched(), write_images([5]), {}
@@ -167,6 +169,8 @@ def test_another_recipe_or_image_makes_the_label_again(tmp_path, write_images, r
         changed["prompts"] = Prompts(margin=0.2)
     elif change == "labeler":
         watched.provenance = lambda image_id=None: {"labeler": "ellipse", "labeler_digest": "other"}
+    elif change == "precision":
+        changed["precision"] = "fp32"
     elif change == "coarse":
         changed["coarse"] = coarse
         coarse.digest = "other"
@@ -174,6 +178,23 @@ def test_another_recipe_or_image_makes_the_label_again(tmp_path, write_images, r
         rows = [type(row)(**{**vars(row), "image_sha256": "other"}) for row in rows]
     run(write_table(tmp_path / "again", rows), "second", watched, store="labels", **changed)
     assert watched.seen == ["5"]
+
+
+def test_a_node_that_computes_in_another_precision_makes_no_label_again(tmp_path, write_images, run):
+    class Node(Watched):
+        def __init__(self, precision):
+            super().__init__()
+            self.precision = precision
+
+        def provenance(self, image_id=None):
+            return {**super().provenance(image_id), "precision": self.precision}
+
+    other = Node("fp32")
+    first = list(run(write_table(tmp_path / "few", write_images([5])), "first", Node("bf16"), store="labels"))
+    again = list(run(write_table(tmp_path / "more", write_images([5, 6])), "second", other, store="labels"))
+    assert other.seen == ["6"]
+    assert again[0] == first[0]
+    assert [row.made_by["precision"] for row in again] == ["bf16", "fp32"]
 
 
 def test_imported_masks_need_no_prompts_and_are_told_by_their_content(table, tmp_path, run):

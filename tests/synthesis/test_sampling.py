@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from medweave.data import ImageTable
 from medweave.data.images import read_image
@@ -89,6 +90,17 @@ def test_parts_make_the_same_images_between_them(generator, conditions, make_set
     gathered = sample_images(generator, conditions, settings, tmp_path / "parts", seed=0)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts" / "images").iterdir()} == images
     assert [row.image_sha256 for row in gathered] == [row.image_sha256 for row in whole]
+
+
+def test_nodes_of_another_precision_go_on_with_the_same_samples(
+    generator, conditions, make_settings, tmp_path, monkeypatch
+):
+    settings = make_settings(shard_rows=2)
+    settings = settings.model_copy(update={"compute": settings.compute.model_copy(update={"precision": "auto"})})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    made = sample_part(generator, conditions, settings, tmp_path, 7, 0, 2)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert 0 < made < len(sample_images(generator, conditions, settings, tmp_path, 7)) == len(conditions)
 
 
 def test_a_finished_run_is_not_repeated(generator, conditions, make_settings, tmp_path):
