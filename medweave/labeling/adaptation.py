@@ -10,7 +10,9 @@ import torch
 
 from medweave import progress
 from medweave.errors import RunError
+from medweave.labeling.exams import Exam, folds_of, mean_exam_dice
 from medweave.labeling.gold_prompts import GoldImage, GoldSet, gold_objects, gold_prompts
+from medweave.labeling.labelers import Made, NoMask
 from medweave.labeling.losses import mask_loss
 from medweave.labeling.prompts import Prompt
 from medweave.labeling.sam import Embedding, SamLabeler
@@ -41,6 +43,41 @@ class Recipe:
 
 RECIPES: Mapping[str, Recipe] = {"compact": Recipe(views=((), (0,)), alternatives=3, batch=8, snapshots=(30, 60, 120))}
 """Recipes of labelers whose encoder costs little and whose frames depend on the prompts; `compact` mirrors frames."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A decoder after the number of steps that cross-validation likes best; none of them where that is 0.
+
+    `dice` is the mean Dice of the exams after each number of steps, 0 among them. `labels` are those of the exams.
+    `states` has the weights for each fold from the gold images of the others, and (None) from all gold.
+    """
+
+    steps: int
+    dice: Mapping[int, float]
+    labels: Sequence[Made | NoMask]
+    states: Mapping[int | None, State]
+
+
+def tune_decoder(labeler: SamLabeler, gold: GoldSet, exams: Sequence[Exam]) -> Tuned:
+    """The labeler's decoder fine-tuned on gold, cross-fitted, and measured on exams."""
+    recipe = RECIPES.get(labeler.name, Recipe())
+    lessons, folds = embed_gold(labeler, gold, recipe), folds_of(gold)
+    states = {}
+    for fold in folds:
+        others = [lesson for lesson in lessons if lesson.fold != fold]
+        states[fold] = fine_tune(labeler, others, recipe.snapshots, recipe, gold.seed + fold, f"adapt fold-{fold}")
+    embedded = labeler.embed([exam.target for exam in exams])
+    labels = {0: [labeler.label(exam.target, seen) for exam, seen in zip(exams, embedded, strict=True)]}
+    for steps in recipe.snapshots:
+        tuned = {fold: labeler.with_decoder(states[fold][steps]) for fold in folds}
+        labels[steps] = [tuned[exam.fold].label(exam.target, seen) for exam, seen in zip(exams, embedded, strict=True)]
+    dice = {steps: mean_exam_dice(exams, made) for steps, made in labels.items()}
+    best = max(dice, key=lambda steps: dice[steps])
+    kept: dict[int | None, State] = {fold: states[fold][best] for fold in folds} if best else {}
+    if best:
+        kept[None] = fine_tune(labeler, lessons, [best], recipe, gold.seed + len(folds), "adapt all")[best]
+    return Tuned(best, dice, labels[best], kept)
 
 
 @dataclass(frozen=True)

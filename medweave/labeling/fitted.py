@@ -22,6 +22,13 @@ FORMAT = 1
 ALL = "all"
 """The member that was fitted to all gold images."""
 
+WORDS = {
+    "ellipse": "ellipse",
+    "before": "before",
+    "decoder": "decoder fine-tuned",
+    "averaged": "averaged with crop",
+}
+
 State = Mapping[str, "torch.Tensor"]
 
 
@@ -31,10 +38,10 @@ class FittedCard:
 
     `members` names for each gold image (by id) the weights that never saw its group. `prompts` are the settings to
     prompt with. `dice` has mean Dice on gold by cross-validation, from the same prompts: of the labeler as it was
-    (`before`; for `crop`, which was nothing, of `ellipse`) and as fitted (`after`). `dropped` says why weights were not
-    kept. `training` has seed, steps and errors of the boxes; `prompt_dice` the mean Dice of each candidate, where the
-    prompts were chosen. `coarse_share` is the coarse model's part in each label, `share_dice` the mean Dice with each
-    candidate, where it was chosen.
+    (`before`; for `crop`, which was nothing, of `ellipse`), with its `decoder` fine-tuned, `averaged` with `crop`, and
+    as fitted (`after`). `dropped` says why weights were not kept. `training` has seed, steps and errors of the boxes;
+    `prompt_dice` the mean Dice of each candidate, where the prompts were chosen. `coarse_share` is the coarse model's
+    part in each label, `share_dice` the mean Dice with each candidate, where it was chosen.
     """
 
     labeler: str
@@ -54,8 +61,8 @@ class FittedCard:
         if self.dropped:
             told.append(f"adaptation dropped: {self.dropped}")
         elif self.dice:
-            before = ", ".join(f"{who} {dice:.3f}" for who, dice in self.dice.items() if who != "after")
-            told.append(f"Dice on gold by cross-validation {self.dice['after']:.3f} ({before})")
+            others = ", ".join(f"{WORDS[who]} {dice:.3f}" for who, dice in self.dice.items() if who != "after")
+            told.append(f"Dice on gold by cross-validation {self.dice['after']:.3f} ({others})")
         if self.prompt_dice:
             told.append(f"prompts chosen: {self.prompts.kind}, margin {self.prompts.margin:g}")
         if self.share_dice:
@@ -172,14 +179,20 @@ def labeler_for(fitted: FittedLabeler, labeler: Labeler) -> Labeler:
 
 
 def with_weights(labeler: Labeler, state: State) -> Labeler:
-    """A labeler with its decoder, or `crop` with its network, replaced."""
+    """A labeler with another decoder, averaged with `crop`, or both, as the weights are; `crop` with its network."""
+    from medweave.labeling.averaging import AveragedLabeler, parted
     from medweave.labeling.crop import CropLabeler
     from medweave.labeling.sam import SamLabeler
 
     if isinstance(labeler, CropLabeler):
         return labeler.with_network(state)
     if isinstance(labeler, SamLabeler):
-        return labeler.with_decoder(state)
+        decoder, crop = parted(state)
+        promptable = labeler.with_decoder(decoder) if decoder else labeler
+        if not crop:
+            return promptable
+        untaught = CropLabeler(labeler.classes, str(labeler.sam.device), labeler.precision)
+        return AveragedLabeler(promptable, untaught.with_network(crop))
     raise InputError(f"labeling.labeler={labeler.name}: has no weights that gold could have changed; fit it again")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +15,16 @@ from medweave.config import Labeling, Prompts
 from medweave.errors import InputError
 from medweave.labeling.blending import choose_share
 from medweave.labeling.ellipse import EllipseLabeler
+from medweave.labeling.exams import Exam, exams_on, folds_of, mean_exam_dice
 from medweave.labeling.fitted import ALL, FittedCard, FittedLabeler, State, labeler_for
-from medweave.labeling.gold_prompts import GoldImage, GoldSet, box_errors, gold_objects, gold_prompts
-from medweave.labeling.labelers import Labeler, Made, NoMask, Target
-from medweave.labeling.prompt_choice import choose_prompts, mean_dice, prompt_candidates
+from medweave.labeling.gold_prompts import GoldImage, GoldSet, box_errors, gold_objects
+from medweave.labeling.labelers import Labeler, Made, NoMask
+from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
 
 if TYPE_CHECKING:
     from medweave.labeling.crop import CropLabeler
     from medweave.labeling.sam import SamLabeler
-
-EXAMS = 2
-"""How often each gold image is prompted, with other errors each time, to see how well a labeler does."""
 
 
 def fit_labeler(
@@ -90,8 +88,9 @@ def labels_of_gold(
 def fit_to_gold(labeler: Labeler, gold: GoldSet, settings: Labeling, work: Path) -> FittedLabeler:
     """Weights for each fold from the gold images of the others, and weights from all gold.
 
-    `crop` is trained; with `settings.adapt` a model of SAM's kind is adapted, and stays as it was if that is not
-    better by cross-validation; others learn nothing. Goes on from what an earlier call left in the folder `work`.
+    `crop` is trained. With `settings.adapt` a model of SAM's kind is adapted: its decoder is fine-tuned, and where
+    prompts have boxes its masks are averaged with those of a `crop`, each if that is better by cross-validation.
+    Others learn nothing. Goes on from what an earlier call left in the folder `work`.
     Raises InputError for a labeler that cannot adapt, for gold in which there is no object, and for gold of one group.
     """
     card = FittedCard(labeler.name, labeler.digest, settings.prompts)
@@ -115,7 +114,7 @@ def fit_to_gold(labeler: Labeler, gold: GoldSet, settings: Labeling, work: Path)
     if isinstance(labeler, CropLabeler):
         return _fit_crop(labeler, gold, card, work)
     if isinstance(labeler, SamLabeler):
-        return _adapt(labeler, gold, card)
+        return _adapt(labeler, gold, card, work)
     raise InputError(f"labeling.adapt=true: {labeler.name} has no decoder to adapt; set labeling.adapt=false")
 
 
@@ -125,87 +124,64 @@ def member(fold: int) -> str:
 
 
 def _fit_crop(labeler: CropLabeler, gold: GoldSet, card: FittedCard, work: Path) -> FittedLabeler:
-    from medweave.labeling.crop import train_crop
+    weights, exams = _train_crops(labeler, gold, work), exams_on(gold)
+    before = mean_exam_dice(exams, [EllipseLabeler(gold.classes).segment([exam.target])[0] for exam in exams])
+    after = mean_exam_dice(exams, _labels_of_crops(labeler, weights, exams))
+    return FittedLabeler(replace(card, dice={"ellipse": before, "after": after}), weights)
+
+
+def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard, work: Path) -> FittedLabeler:
+    """First the decoder, then the average with `crop`: each is kept where it is better by cross-validation."""
+    from medweave.labeling.adaptation import tune_decoder
+    from medweave.labeling.averaging import CROP_STEPS, average, joined
+    from medweave.labeling.crop import CropLabeler
+
+    exams = exams_on(gold)
+    tuned = tune_decoder(labeler, gold, exams)
+    weights = {ALL if fold is None else member(fold): state for fold, state in tuned.states.items()}
+    dice = {"before": tuned.dice[0], "decoder": max(value for steps, value in tuned.dice.items() if steps)}
+    if gold.kind != "points":
+        crop = CropLabeler(gold.classes, str(labeler.sam.device), labeler.precision)
+        crops = _train_crops(crop, gold, work, CROP_STEPS)
+        both = zip(tuned.labels, _labels_of_crops(crop, crops, exams), strict=True)
+        dice["averaged"] = mean_exam_dice(exams, [average(*pair) for pair in both])
+        if dice["averaged"] > tuned.dice[tuned.steps]:
+            weights = {name: joined(weights.get(name, {}), state) for name, state in crops.items()}
+    by_steps = {str(steps): value for steps, value in tuned.dice.items()}
+    training = {**card.training, "steps": tuned.steps, "dice_by_steps": by_steps}
+    card = replace(card, dice={**dice, "after": max(dice.values())}, training=training)
+    if not weights:
+        best = max(value for name, value in dice.items() if name != "before")
+        dropped = f"Dice on gold by cross-validation {best:.3f} with it, {dice['before']:.3f} without"
+        progress.say(f"  adaptation of {labeler.name} dropped: {dropped}")
+        return FittedLabeler(replace(card, members={}, dropped=dropped))
+    return FittedLabeler(card, weights)
+
+
+def _train_crops(labeler: CropLabeler, gold: GoldSet, work: Path, steps: int | None = None) -> dict[str, State]:
+    """Weights of `crop` for every member, after the recipe's own number of steps unless another is given."""
+    from medweave.labeling.crop import training
+
+    recipe = training.Recipe() if steps is None else replace(training.Recipe(), steps=steps)
 
     def trained(name: str, images: Sequence[GoldImage], seed: int) -> State:
         def train() -> State:
-            return train_crop(
-                images, gold.classes, gold.errors, seed, labeler.device, labeler.precision, f"crop {name}"
+            device, precision = labeler.device, labeler.precision
+            return training.train_crop(
+                images, gold.classes, gold.errors, seed, device, precision, f"crop {name}", recipe
             )
 
         return _kept(work / f"{name}.safetensors", train)
 
-    folds = _folds(gold)
+    folds = folds_of(gold)
     weights = {member(fold): trained(member(fold), gold.without(fold), gold.seed + fold) for fold in folds}
-    weights[ALL] = trained(ALL, gold.images, gold.seed + len(folds))
-    exams = exams_on(gold)
-    fitted = {fold: labeler.with_network(weights[member(fold)]) for fold in folds}
-    before = mean_exam_dice(exams, [EllipseLabeler(gold.classes).segment([exam.target])[0] for exam in exams])
-    after = mean_exam_dice(exams, [fitted[exam.fold].segment([exam.target])[0] for exam in exams])
-    return FittedLabeler(replace(card, dice={"ellipse": before, "after": after}), weights)
+    return weights | {ALL: trained(ALL, gold.images, gold.seed + len(folds))}
 
 
-def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard) -> FittedLabeler:
-    """Stopped after the number of steps that cross-validation likes best, which may be none."""
-    from medweave.labeling.adaptation import RECIPES, Recipe, embed_gold, fine_tune
-
-    recipe = RECIPES.get(labeler.name, Recipe())
-    lessons, folds = embed_gold(labeler, gold, recipe), _folds(gold)
-    states = {}
-    for fold in folds:
-        others = [lesson for lesson in lessons if lesson.fold != fold]
-        states[fold] = fine_tune(labeler, others, recipe.snapshots, recipe, gold.seed + fold, f"adapt {member(fold)}")
-    exams = exams_on(gold)
-    embedded = labeler.embed([exam.target for exam in exams])
-    before = mean_exam_dice(
-        exams, [labeler.label(exam.target, seen) for exam, seen in zip(exams, embedded, strict=True)]
-    )
-    by_steps = {}
-    for steps in recipe.snapshots:
-        adapted = {fold: labeler.with_decoder(states[fold][steps]) for fold in folds}
-        made = [adapted[exam.fold].label(exam.target, seen) for exam, seen in zip(exams, embedded, strict=True)]
-        by_steps[steps] = mean_exam_dice(exams, made)
-    best = max(by_steps, key=lambda steps: by_steps[steps])
-    training = {**card.training, "steps": best, "dice_by_steps": {str(key): dice for key, dice in by_steps.items()}}
-    card = replace(card, dice={"before": before, "after": by_steps[best]}, training=training)
-    if by_steps[best] <= before:
-        dropped = f"Dice on gold by cross-validation {by_steps[best]:.3f} with it, {before:.3f} without"
-        progress.say(f"  adaptation of {labeler.name} dropped: {dropped}")
-        return FittedLabeler(replace(card, members={}, dropped=dropped))
-    weights = {member(fold): states[fold][best] for fold in folds}
-    weights[ALL] = fine_tune(labeler, lessons, [best], recipe, gold.seed + len(folds), "adapt all")[best]
-    return FittedLabeler(card, weights)
-
-
-@dataclass(frozen=True)
-class Exam:
-    """A gold image of a fold with prompts, and its mask."""
-
-    fold: int
-    target: Target
-    mask: NDArray[np.uint8]
-
-
-def exams_on(gold: GoldSet) -> list[Exam]:
-    """Every gold image, `EXAMS` times, with one prompt an object, each with other random errors."""
-    exams = []
-    for index, image in enumerate(gold.images):
-        generator = np.random.default_rng([gold.seed, index])
-        objects = gold_objects(image.mask, gold.classes)
-        for _ in range(EXAMS):
-            prompts = tuple(gold_prompts(found, gold.errors, gold.kind, 1, generator)[0] for found in objects)
-            exams.append(Exam(gold.fold(image), replace(image.target, prompts=prompts), image.mask))
-    return exams
-
-
-def mean_exam_dice(exams: Sequence[Exam], made: Sequence[Made | NoMask]) -> float:
-    """Mean Dice of the labels that were made of exams; 0 where there is none."""
-    scores = [mean_dice(label, exam.mask) for exam, label in zip(exams, made, strict=True)]
-    return round(float(np.mean(scores)), 4)
-
-
-def _folds(gold: GoldSet) -> list[int]:
-    return sorted({gold.fold(image) for image in gold.images})
+def _labels_of_crops(labeler: CropLabeler, weights: Mapping[str, State], exams: Sequence[Exam]) -> list[Made | NoMask]:
+    """What `crop` makes of each exam with the weights that never saw its fold."""
+    crops = {exam.fold: labeler.with_network(weights[member(exam.fold)]) for exam in exams}
+    return [crops[exam.fold].segment([exam.target])[0] for exam in exams]
 
 
 def _kept(path: Path, make: Callable[[], State]) -> State:

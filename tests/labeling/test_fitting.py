@@ -8,14 +8,15 @@ import torch
 
 from medweave.config import Labeling, Prompts
 from medweave.errors import InputError
-from medweave.labeling import adaptation
+from medweave.labeling import adaptation, averaging
 from medweave.labeling.compact.model import build_compact
 from medweave.labeling.crop import CropLabeler, training
 from medweave.labeling.ellipse import EllipseLabeler
+from medweave.labeling.exams import exams_on, mean_exam_dice
 from medweave.labeling.fitted import CrossFitted, FittedCard, labeler_for
-from medweave.labeling.fitting import exams_on, fit_labeler, fit_to_gold, mean_exam_dice
+from medweave.labeling.fitting import fit_labeler, fit_to_gold
 from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
-from medweave.labeling.labelers import NoMask, Target
+from medweave.labeling.labelers import Target
 from medweave.labeling.prompts import bounds_from_masks
 from medweave.labeling.sam import SamLabeler
 
@@ -45,8 +46,8 @@ def gold_images(round_ones=False):
     return images
 
 
-def gold_set(errors=BoxErrors(0.0, 0.05), **options):  # noqa: B008
-    return GoldSet(gold_images(**options), FOLDS, 1, errors, "box", 7)
+def gold_set(kind="box"):
+    return GoldSet(gold_images(), FOLDS, 1, BoxErrors(0.0, 0.05), kind, 7)
 
 
 def small_sam():
@@ -57,6 +58,7 @@ def small_sam():
 @pytest.fixture
 def few_steps(monkeypatch):
     monkeypatch.setattr(training, "Recipe", lambda: RECIPE)
+    monkeypatch.setattr(averaging, "CROP_STEPS", 3)
     few = adaptation.Recipe(
         views=((),), alternatives=2, batch=2, snapshots=(2, 12), learning_rate=3e-3, warm_up=2, ema=0.5
     )
@@ -71,10 +73,11 @@ def test_each_fold_is_trained_without_it(few_steps, tmp_path, monkeypatch):
     train = training.train_crop
 
     def watched(images, *args):
-        taught[args[-1]] = [image.target.image_id for image in images]
+        *_, name, _ = args
+        taught[name] = [image.target.image_id for image in images]
         return train(images, *args)
 
-    monkeypatch.setattr("medweave.labeling.crop.train_crop", watched)
+    monkeypatch.setattr(training, "train_crop", watched)
     fitted = fit_to_gold(CropLabeler(1, "cpu", "fp32"), gold_set(), Labeling(labeler="crop"), tmp_path)
     assert taught == {
         "crop fold-0": ["i1", "i3"],
@@ -93,24 +96,66 @@ def test_each_fold_is_trained_without_it(few_steps, tmp_path, monkeypatch):
     assert again.digest == fitted.digest
 
 
-def test_an_adaptation_that_is_better_is_kept(few_steps, tmp_path):
+def adapted(labeler, gold, folder):
+    return fit_to_gold(labeler, gold, Labeling(labeler="compact", adapt=True), folder)
+
+
+def test_a_decoder_that_is_better_is_kept(few_steps, tmp_path):
     labeler = small_sam()
-    fitted = fit_to_gold(labeler, gold_set(), Labeling(labeler="compact", adapt=True), tmp_path)
+    fitted = adapted(labeler, gold_set("points"), tmp_path)  # points give crop nothing to look at
     card = fitted.card
-    assert card.dice["after"] > card.dice["before"]
+    assert set(card.dice) == {"before", "decoder", "after"}
+    assert card.dice["after"] == card.dice["decoder"] > card.dice["before"]
+    assert card.training["dice_by_steps"]["0"] == card.dice["before"]
     assert card.dice["after"] == max(card.training["dice_by_steps"].values())
     assert card.dropped == ""
     assert set(fitted.weights) == {"fold-0", "fold-1", "all"}
+    assert {name.split(".")[0] for name in fitted.weights["all"]} == {"mask_decoder", "prompt_encoder"}
     made = labeler_for(fitted, labeler)
     assert made.name == "compact+adapted"
     assert made.provenance("i1")["member"] == "fold-1"
+    assert "averaged_with" not in made.provenance("i1")
+
+
+def test_an_average_that_is_better_is_kept(few_steps, tmp_path):
+    labeler = small_sam()
+    fitted = adapted(labeler, gold_set(), tmp_path)
+    dice = fitted.card.dice
+    assert dice["after"] == dice["averaged"] > dice["decoder"] > dice["before"]
+    assert f"averaged with crop {dice['averaged']:.3f}" in fitted.card.told()
+    made = labeler_for(fitted, labeler)
+    assert made.provenance("i1")["averaged_with"] == "crop"
+
+    exams = exams_on(gold_set())
+    assert mean_exam_dice(exams, made.segment([exam.target for exam in exams])) == dice["averaged"]
+    state = fitted.weights["fold-1"]
+    crop = CropLabeler(1, "cpu", "fp32").with_network(
+        {name[len("crop.") :]: value for name, value in state.items() if name.startswith("crop.")}
+    )
+    sam = labeler.with_decoder({name: value for name, value in state.items() if not name.startswith("crop.")})
+    target = exams[2].target
+    assert target.image_id == "i1"
+    parts = [one.segment([target])[0].probabilities for one in (sam, crop)]
+    np.testing.assert_allclose(made.segment([target])[0].probabilities, np.mean(parts, axis=0), atol=1e-6)
+
+
+def test_an_average_needs_no_better_decoder(few_steps, tmp_path, monkeypatch):
+    labeler = small_sam()
+    same = labeler.decoder_state()
+    monkeypatch.setattr(adaptation, "fine_tune", lambda _l, _ls, steps, *_: dict.fromkeys(steps, same))
+    fitted = adapted(labeler, gold_set(), tmp_path)
+    assert fitted.card.dice["averaged"] > fitted.card.dice["decoder"] == fitted.card.dice["before"]
+    assert fitted.card.training["steps"] == 0
+    assert {name.split(".")[0] for name in fitted.weights["all"]} == {"crop"}
+    assert "decoder_digest" not in labeler_for(fitted, labeler).provenance("i0")
 
 
 def test_an_adaptation_that_is_no_better_is_dropped(few_steps, tmp_path, monkeypatch, capsys):
     labeler = small_sam()
     same = labeler.decoder_state()
     monkeypatch.setattr(adaptation, "fine_tune", lambda _l, _ls, steps, *_: dict.fromkeys(steps, same))
-    fitted = fit_to_gold(labeler, gold_set(), Labeling(labeler="compact", adapt=True), tmp_path)
+    monkeypatch.setattr(averaging, "average", lambda made, _other: made)
+    fitted = adapted(labeler, gold_set(), tmp_path)
     assert not fitted.weights
     assert labeler_for(fitted, labeler) is labeler
     assert fitted.card.dice["after"] == fitted.card.dice["before"]
@@ -129,23 +174,6 @@ def test_gold_without_an_object_cannot_teach(tmp_path):
     blank = [replace(image, mask=np.zeros_like(image.mask)) for image in gold_images()]
     with pytest.raises(InputError, match="no object"):
         fit_to_gold(CropLabeler(1, "cpu", "fp32"), GoldSet(blank, FOLDS, 1), Labeling(labeler="crop"), tmp_path)
-
-
-def test_exams_are_every_gold_image_with_errors_of_the_boxes():
-    exams = exams_on(gold_set())
-    assert [(exam.target.image_id, exam.fold) for exam in exams] == [
-        (f"i{number}", number % 2) for number in range(4) for _ in range(2)
-    ]
-    assert len({exam.target.prompts for exam in exams}) == 8
-    right = exams_on(gold_set(BoxErrors(0.0, 0.0)))
-    assert right[2].target.prompts[0].box == (18, 11, 58, 41)
-
-
-def test_dice_of_exams():
-    exams = exams_on(gold_set(BoxErrors(0.0, 0.0), round_ones=True))
-    made = EllipseLabeler(1).segment([exam.target for exam in exams])
-    assert mean_exam_dice(exams, made) > 0.99
-    assert mean_exam_dice(exams, [*made[:4], *[NoMask("nothing")] * 4]) == pytest.approx(0.5, abs=0.005)
 
 
 def test_errors_and_prompts_come_from_the_coarse_model(few_steps, tmp_path):

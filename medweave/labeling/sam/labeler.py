@@ -69,8 +69,8 @@ class SamLabeler:
         self.sam = sam.to(device).eval()
         self._kind = KINDS[kind]
         self._model_type = model_type
-        self._precision = precision
-        self._classes = classes
+        self.precision = precision
+        self.classes = classes
         self._cache = cache
         self._decoder_digest: str | None = None
 
@@ -80,7 +80,7 @@ class SamLabeler:
             "labeler": self.name,
             "labeler_digest": self.digest,
             "model_type": self._model_type,
-            "precision": self._precision,
+            "precision": self.precision,
             **({"decoder_digest": self._decoder_digest} if self._decoder_digest else {}),
         }
 
@@ -124,7 +124,7 @@ class SamLabeler:
                 )
                 estimate = min(max(score, 0.0), 1.0) if self._kind.estimates_iou else None
                 votes.append(Vote(prompt, window, probability.numpy(), estimate))
-        return consensus(votes, self._classes, _shape(target))
+        return consensus(votes, self.classes, _shape(target))
 
     def logits(self, embedding: Embedding, prompts: Sequence[Prompt], rounds: int = 1) -> tuple[Tensor, Tensor]:
         """Low-resolution logits Bxhxw in the frame, and B predictions of the IoU, of B prompts of any forms.
@@ -183,20 +183,20 @@ class SamLabeler:
         return position
 
     def _key(self, target: Target, frame: Frame) -> tuple[Any, ...]:
-        return target.image_sha256, self.digest, self._precision, self.name, *astuple(frame)
+        return target.image_sha256, self.digest, self.precision, self.name, *astuple(frame)
 
     def _encode(self, jobs: Sequence[tuple[Target, Frame]]) -> Iterable[Tensor]:
         """The features 1xCxhxw of each target's frame, in the precision; inputs are prepared in threads meanwhile."""
         device, kind = self.sam.device, self._kind
         at_once = max(1, PIXELS_AT_ONCE.get(device.type, 1 << 20) // self._side**2)
-        inner: Precision = "fp32" if isinstance(self.sam.image_encoder, FastEncoder) else self._precision
+        inner: Precision = "fp32" if isinstance(self.sam.image_encoder, FastEncoder) else self.precision
         with ThreadPoolExecutor(WORKERS) as pool:
             inputs = pool.map(lambda job: kind.pixels(job[0].image, job[1], self._side), jobs)
             for start in range(0, len(jobs), at_once):
                 batch = torch.from_numpy(np.stack(list(islice(inputs, at_once)))).to(device)
                 with torch.no_grad(), in_precision(inner, device):
                     features = self.sam.image_encoder(batch)
-                kept = features.to(torch.bfloat16 if self._precision == "bf16" else torch.float32)
+                kept = features.to(torch.bfloat16 if self.precision == "bf16" else torch.float32)
                 for (target, frame), one in zip(jobs[start : start + at_once], kept.split(1), strict=True):
                     if self._cache:
                         self._cache.put(self._key(target, frame), one)
