@@ -248,8 +248,8 @@ class Labeling(Section):
 
     `imported` is a folder of masks (looked up under `data.root`, then from the working directory). `checkpoint` and
     `model_type` are the weights of `sam` and `medsam`, whose image encoder `compile` hands to torch.compile. With
-    `adapt` a model of SAM's kind is fine-tuned on gold and, where prompts have boxes, averaged with a briefly trained
-    `crop`, each if that is better by cross-validation. With several
+    `adapt` a model of SAM's kind is fine-tuned on gold and, where prompts have boxes, averaged with a `crop`,
+    each if that is better by cross-validation. With several
     `rounds` the coarse model is trained again, on gold and on the labels of the round before, to prompt the next. A
     label is what the labeler and the coarse model see together, of which the coarse model has `coarse_share`; `auto`
     chooses it by cross-validation on gold, and is 0 for masks made elsewhere.

@@ -13,9 +13,6 @@ from medweave.labeling.crop import CropLabeler
 from medweave.labeling.labelers import Made, NoMask, Target
 from medweave.labeling.sam import SamLabeler
 
-CROP_STEPS = 150
-"""How long `crop` is trained for an average: by itself it is not at its best then, beside another model it is."""
-
 PREFIX = "crop."
 
 

@@ -133,7 +133,7 @@ def _fit_crop(labeler: CropLabeler, gold: GoldSet, card: FittedCard, work: Path)
 def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard, work: Path) -> FittedLabeler:
     """First the decoder, then the average with `crop`: each is kept where it is better by cross-validation."""
     from medweave.labeling.adaptation import tune_decoder
-    from medweave.labeling.averaging import CROP_STEPS, average, joined
+    from medweave.labeling.averaging import average, joined
     from medweave.labeling.crop import CropLabeler
 
     exams = exams_on(gold)
@@ -142,7 +142,7 @@ def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard, work: Path) -> 
     dice = {"before": tuned.dice[0], "decoder": max(value for steps, value in tuned.dice.items() if steps)}
     if gold.kind != "points":
         crop = CropLabeler(gold.classes, str(labeler.sam.device), labeler.precision)
-        crops = _train_crops(crop, gold, work, CROP_STEPS)
+        crops = _train_crops(crop, gold, work)
         both = zip(tuned.labels, _labels_of_crops(crop, crops, exams), strict=True)
         dice["averaged"] = mean_exam_dice(exams, [average(*pair) for pair in both])
         if dice["averaged"] > tuned.dice[tuned.steps]:
@@ -158,17 +158,14 @@ def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard, work: Path) -> 
     return FittedLabeler(card, weights)
 
 
-def _train_crops(labeler: CropLabeler, gold: GoldSet, work: Path, steps: int | None = None) -> dict[str, State]:
-    """Weights of `crop` for every member, after the recipe's own number of steps unless another is given."""
-    from medweave.labeling.crop import training
-
-    recipe = training.Recipe() if steps is None else replace(training.Recipe(), steps=steps)
+def _train_crops(labeler: CropLabeler, gold: GoldSet, work: Path) -> dict[str, State]:
+    """Weights of `crop` for every member."""
+    from medweave.labeling.crop import train_crop
 
     def trained(name: str, images: Sequence[GoldImage], seed: int) -> State:
         def train() -> State:
-            device, precision = labeler.device, labeler.precision
-            return training.train_crop(
-                images, gold.classes, gold.errors, seed, device, precision, f"crop {name}", recipe
+            return train_crop(
+                images, gold.classes, gold.errors, seed, labeler.device, labeler.precision, f"crop {name}"
             )
 
         return _kept(work / f"{name}.safetensors", train)

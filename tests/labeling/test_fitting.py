@@ -58,7 +58,6 @@ def small_sam():
 @pytest.fixture
 def few_steps(monkeypatch):
     monkeypatch.setattr(training, "Recipe", lambda: RECIPE)
-    monkeypatch.setattr(averaging, "CROP_STEPS", 3)
     few = adaptation.Recipe(
         views=((),), alternatives=2, batch=2, snapshots=(2, 12), learning_rate=3e-3, warm_up=2, ema=0.5
     )
@@ -73,11 +72,10 @@ def test_each_fold_is_trained_without_it(few_steps, tmp_path, monkeypatch):
     train = training.train_crop
 
     def watched(images, *args):
-        *_, name, _ = args
-        taught[name] = [image.target.image_id for image in images]
+        taught[args[-1]] = [image.target.image_id for image in images]
         return train(images, *args)
 
-    monkeypatch.setattr(training, "train_crop", watched)
+    monkeypatch.setattr("medweave.labeling.crop.train_crop", watched)
     fitted = fit_to_gold(CropLabeler(1, "cpu", "fp32"), gold_set(), Labeling(labeler="crop"), tmp_path)
     assert taught == {
         "crop fold-0": ["i1", "i3"],
