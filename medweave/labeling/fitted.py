@@ -28,6 +28,7 @@ WORDS = {
     "decoder": "decoder fine-tuned",
     "averaged": "averaged with crop",
 }
+"""What the figures in a card's `dice` are of, in the order in which they are told."""
 
 State = Mapping[str, "torch.Tensor"]
 
@@ -61,11 +62,13 @@ class FittedCard:
         if self.dropped:
             told.append(f"adaptation dropped: {self.dropped}")
         elif self.dice:
-            others = ", ".join(f"{WORDS[who]} {dice:.3f}" for who, dice in self.dice.items() if who != "after")
+            others = ", ".join(f"{words} {self.dice[who]:.3f}" for who, words in WORDS.items() if who in self.dice)
             told.append(f"Dice on gold by cross-validation {self.dice['after']:.3f} ({others})")
         if self.prompt_dice:
             told.append(f"prompts chosen: {self.prompts.kind}, margin {self.prompts.margin:g}")
-        if self.share_dice:
+        if self.share_dice and not self.coarse_share:
+            told.append("the coarse model gets no share in labels")
+        elif self.share_dice:
             told.append(
                 f"the coarse model's share in labels is {self.coarse_share:g} (Dice on gold by cross-validation "
                 f"{self.share_dice[str(self.coarse_share)]:.3f}, without it {self.share_dice[str(0.0)]:.3f})"

@@ -62,6 +62,12 @@ def test_what_gold_taught_is_told_in_words():
     assert card().told() == "Dice on gold by cross-validation 0.500 (ellipse 0.400)"
     chosen = card(dice={"before": 0.5, "after": 0.4}, dropped="it is worse", prompt_dice=[{"margin": 0.1, "dice": 0.7}])
     assert chosen.told() == "adaptation dropped: it is worse; prompts chosen: box, margin 0.1"
+    shares = {"0.0": 0.7, "0.25": 0.75}
+    shared, unshared = (card(dice={}, coarse_share=share, share_dice=shares).told() for share in (0.25, 0.0))
+    assert shared == (
+        "the coarse model's share in labels is 0.25 (Dice on gold by cross-validation 0.750, without it 0.700)"
+    )
+    assert unshared == "the coarse model gets no share in labels"
     assert FittedCard("ellipse", "", Prompts()).told() == ""
 
 

@@ -13,7 +13,7 @@ from medweave.labeling.compact.model import build_compact
 from medweave.labeling.crop import CropLabeler, training
 from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.exams import exams_on, mean_exam_dice
-from medweave.labeling.fitted import CrossFitted, FittedCard, labeler_for
+from medweave.labeling.fitted import CrossFitted, FittedCard, FittedLabeler, labeler_for
 from medweave.labeling.fitting import fit_labeler, fit_to_gold
 from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
 from medweave.labeling.labelers import Target
@@ -120,7 +120,10 @@ def test_an_average_that_is_better_is_kept(few_steps, tmp_path):
     fitted = adapted(labeler, gold_set(), tmp_path)
     dice = fitted.card.dice
     assert dice["after"] == dice["averaged"] > dice["decoder"] > dice["before"]
-    assert f"averaged with crop {dice['averaged']:.3f}" in fitted.card.told()
+    fitted.save(tmp_path / "fitted")
+    shown = f"before {dice['before']:.3f}, decoder fine-tuned {dice['decoder']:.3f}, averaged with crop"
+    told = f"Dice on gold by cross-validation {dice['after']:.3f} ({shown} {dice['averaged']:.3f})"
+    assert FittedLabeler.load(tmp_path / "fitted").card.told() == told
     made = labeler_for(fitted, labeler)
     assert made.provenance("i1")["averaged_with"] == "crop"
 
