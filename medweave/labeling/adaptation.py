@@ -12,7 +12,6 @@ from medweave import progress
 from medweave.errors import RunError
 from medweave.labeling.exams import Exam, folds_of, mean_exam_dice
 from medweave.labeling.gold_prompts import GoldImage, GoldSet, gold_objects, gold_prompts
-from medweave.labeling.labelers import Made, NoMask
 from medweave.labeling.losses import mask_loss
 from medweave.labeling.prompts import Prompt
 from medweave.labeling.sam import Embedding, SamLabeler
@@ -49,13 +48,11 @@ RECIPES: Mapping[str, Recipe] = {"compact": Recipe(views=((), (0,)), alternative
 class Tuned:
     """A decoder after the number of steps that cross-validation likes best; none of them where that is 0.
 
-    `dice` is the mean Dice of the exams after each number of steps, 0 among them. `labels` are those of the exams.
-    `states` has the weights for each fold from the gold images of the others, and (None) from all gold.
+    `dice` is the mean Dice of the exams after each number of steps, 0 among them. `states` has the weights for each fold from the gold images of the others, and (None) from all gold.
     """
 
     steps: int
     dice: Mapping[int, float]
-    labels: Sequence[Made | NoMask]
     states: Mapping[int | None, State]
 
 
@@ -68,16 +65,19 @@ def tune_decoder(labeler: SamLabeler, gold: GoldSet, exams: Sequence[Exam]) -> T
         others = [lesson for lesson in lessons if lesson.fold != fold]
         states[fold] = fine_tune(labeler, others, recipe.snapshots, recipe, gold.seed + fold, f"adapt fold-{fold}")
     embedded = labeler.embed([exam.target for exam in exams])
-    labels = {0: [labeler.label(exam.target, seen) for exam, seen in zip(exams, embedded, strict=True)]}
+
+    def measured(tuned: Mapping[int, SamLabeler]) -> float:
+        both = zip(exams, embedded, strict=True)
+        return mean_exam_dice(exams, (tuned[exam.fold].label(exam.target, seen) for exam, seen in both))
+
+    dice = {0: measured(dict.fromkeys(folds, labeler))}
     for steps in recipe.snapshots:
-        tuned = {fold: labeler.with_decoder(states[fold][steps]) for fold in folds}
-        labels[steps] = [tuned[exam.fold].label(exam.target, seen) for exam, seen in zip(exams, embedded, strict=True)]
-    dice = {steps: mean_exam_dice(exams, made) for steps, made in labels.items()}
+        dice[steps] = measured({fold: labeler.with_decoder(states[fold][steps]) for fold in folds})
     best = max(dice, key=lambda steps: dice[steps])
     kept: dict[int | None, State] = {fold: states[fold][best] for fold in folds} if best else {}
     if best:
         kept[None] = fine_tune(labeler, lessons, [best], recipe, gold.seed + len(folds), "adapt all")[best]
-    return Tuned(best, dice, labels[best], kept)
+    return Tuned(best, dice, kept)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,8 +37,8 @@ def exams_on(gold: GoldSet) -> list[Exam]:
     return exams
 
 
-def mean_exam_dice(exams: Sequence[Exam], made: Sequence[Made | NoMask]) -> float:
-    """Mean Dice of the labels that were made of exams; 0 where there is none."""
+def mean_exam_dice(exams: Sequence[Exam], made: Iterable[Made | NoMask]) -> float:
+    """Mean Dice of the labels that are made of exams, which are looked at one by one; 0 where there is none."""
     scores = [mean_dice(label, exam.mask) for exam, label in zip(exams, made, strict=True)]
     return round(float(np.mean(scores)), 4)
 

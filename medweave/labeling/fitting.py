@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from medweave.errors import InputError
 from medweave.labeling.blending import choose_share
 from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.exams import Exam, exams_on, folds_of, mean_exam_dice
-from medweave.labeling.fitted import ALL, FittedCard, FittedLabeler, State, labeler_for
+from medweave.labeling.fitted import ALL, FittedCard, FittedLabeler, State, labeler_for, with_weights
 from medweave.labeling.gold_prompts import GoldImage, GoldSet, box_errors, gold_objects
 from medweave.labeling.labelers import Labeler, Made, NoMask
 from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
@@ -126,14 +126,14 @@ def member(fold: int) -> str:
 def _fit_crop(labeler: CropLabeler, gold: GoldSet, card: FittedCard, work: Path) -> FittedLabeler:
     weights, exams = _train_crops(labeler, gold, work), exams_on(gold)
     before = mean_exam_dice(exams, [EllipseLabeler(gold.classes).segment([exam.target])[0] for exam in exams])
-    after = mean_exam_dice(exams, _labels_of_crops(labeler, weights, exams))
+    after = mean_exam_dice(exams, _unseen_labels(labeler, weights, exams))
     return FittedLabeler(replace(card, dice={"ellipse": before, "after": after}), weights)
 
 
 def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard, work: Path) -> FittedLabeler:
     """First the decoder, then the average with `crop`: each is kept where it is better by cross-validation."""
     from medweave.labeling.adaptation import tune_decoder
-    from medweave.labeling.averaging import average, joined
+    from medweave.labeling.averaging import joined
     from medweave.labeling.crop import CropLabeler
 
     exams = exams_on(gold)
@@ -143,10 +143,10 @@ def _adapt(labeler: SamLabeler, gold: GoldSet, card: FittedCard, work: Path) -> 
     if gold.kind != "points":
         crop = CropLabeler(gold.classes, str(labeler.sam.device), labeler.precision)
         crops = _train_crops(crop, gold, work)
-        both = zip(tuned.labels, _labels_of_crops(crop, crops, exams), strict=True)
-        dice["averaged"] = mean_exam_dice(exams, [average(*pair) for pair in both])
+        averaged = {name: joined(weights.get(name, {}), state) for name, state in crops.items()}
+        dice["averaged"] = mean_exam_dice(exams, _unseen_labels(labeler, averaged, exams))
         if dice["averaged"] > tuned.dice[tuned.steps]:
-            weights = {name: joined(weights.get(name, {}), state) for name, state in crops.items()}
+            weights = averaged
     by_steps = {str(steps): value for steps, value in tuned.dice.items()}
     training = {**card.training, "steps": tuned.steps, "dice_by_steps": by_steps}
     card = replace(card, dice={**dice, "after": max(dice.values())}, training=training)
@@ -175,10 +175,11 @@ def _train_crops(labeler: CropLabeler, gold: GoldSet, work: Path) -> dict[str, S
     return weights | {ALL: trained(ALL, gold.images, gold.seed + len(folds))}
 
 
-def _labels_of_crops(labeler: CropLabeler, weights: Mapping[str, State], exams: Sequence[Exam]) -> list[Made | NoMask]:
-    """What `crop` makes of each exam with the weights that never saw its fold."""
-    crops = {exam.fold: labeler.with_network(weights[member(exam.fold)]) for exam in exams}
-    return [crops[exam.fold].segment([exam.target])[0] for exam in exams]
+def _unseen_labels(labeler: Labeler, weights: Mapping[str, State], exams: Sequence[Exam]) -> Iterator[Made | NoMask]:
+    """What the labeler makes of each exam with the weights that never saw its fold."""
+    members = {fold: with_weights(labeler, weights[member(fold)]) for fold in {exam.fold for exam in exams}}
+    for exam in exams:
+        yield from members[exam.fold].segment([exam.target])
 
 
 def _kept(path: Path, make: Callable[[], State]) -> State:
