@@ -48,7 +48,8 @@ RECIPES: Mapping[str, Recipe] = {"compact": Recipe(views=((), (0,)), alternative
 class Tuned:
     """A decoder after the number of steps that cross-validation likes best; none of them where that is 0.
 
-    `dice` is the mean Dice of the exams after each number of steps, 0 among them. `states` has the weights for each fold from the gold images of the others, and (None) from all gold.
+    `dice` is the mean Dice of the exams after each number of steps, 0 among them. `states` has the weights for each
+    fold from the gold images of the others, and (None) from all gold.
     """
 
     steps: int
