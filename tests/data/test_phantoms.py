@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from medweave.config import Phantoms
-from medweave.data.phantoms import make_phantom, write_phantoms
+from medweave.data.phantoms import make_phantom, phantom, write_phantoms
 from medweave.data.phantoms.shapes import Star, grid, soft_step
 from medweave.errors import InputError
 
@@ -132,6 +132,16 @@ def test_folder_holds_the_splits_and_no_truth_for_unlabeled(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["task"]
     mask = np.asarray(Image.open(tmp_path / "task/gold/masks/gold_00000.png"))
     assert set(np.unique(mask)) == {0, 255}
+
+
+def test_every_written_image_can_be_drawn_again_with_its_truth(tmp_path):
+    settings = Phantoms(size=64, gold=2, unlabeled=2, test=2)
+    write_phantoms(tmp_path / "task", settings, seed=7)
+    for split in ("gold", "unlabeled", "test"):
+        image, mask = phantom(settings, 7, split, 1)
+        assert np.array_equal(image, Image.open(tmp_path / f"task/{split}/images/{split}_00001.png"))
+        if split != "unlabeled":
+            assert np.array_equal(mask * 255, Image.open(tmp_path / f"task/{split}/masks/{split}_00001.png"))
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path):

@@ -36,6 +36,12 @@ def make_phantom(modality: str, size: int, rng: np.random.Generator) -> tuple[Ma
     return MAKERS[modality](size, rng)
 
 
+def phantom(settings: Phantoms, seed: int, split: str, index: int) -> tuple[Mask, Mask]:
+    """Image and exact mask of the image `SPLIT_INDEX` that `write_phantoms` writes, also where it writes no mask."""
+    rng = np.random.default_rng((seed, SPLITS.index(split), index))
+    return make_phantom(settings.modality, settings.size, rng)
+
+
 def write_phantoms(folder: str | Path, settings: Phantoms, seed: int) -> None:
     """Write `gold` and `test` (images and masks of 0/255), `unlabeled` (images) and `groups.csv` into `folder`.
 
@@ -95,8 +101,7 @@ def _fill(root: Path, settings: Phantoms, seed: int) -> None:
                 (root / split / "masks").mkdir()
             for index in range(count):
                 name = f"{split}_{index:05d}"
-                rng = np.random.default_rng((seed, number, index))
-                image, mask = make_phantom(settings.modality, settings.size, rng)
+                image, mask = phantom(settings, seed, split, index)
                 Image.fromarray(image).save(root / split / "images" / f"{name}.png")
                 if labelled:
                     Image.fromarray(mask * np.uint8(255)).save(root / split / "masks" / f"{name}.png")
