@@ -48,8 +48,7 @@ def _run(config: str, overrides: Sequence[str], folder: Path) -> None:
 
 
 def _row(folders: Sequence[Path]) -> str:
-    from pipelines.references import find_run
-    from pipelines.store import artifact
+    from pipelines.store import artifact, find_run
 
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
     runs = [find_run(f"run:{summary['run_id']}") for summary in summaries]

@@ -15,7 +15,7 @@ import numpy as np
 
 from medweave.config import Data, Monitoring
 from medweave.monitoring import Observers, measure, take_batch
-from medweave.monitoring.reference import Neighbours
+from medweave.monitoring.neighbours import Neighbours
 from medweave.monitoring.rows import sample_rows, summarise_rows
 from medweave.quality import judge_batch
 
@@ -29,10 +29,10 @@ def images_a_minute(folder: str, model: str | None, work: Path) -> float:
         from pipelines.references import segmenter_of
 
         champion = segmenter_of(model)
-    table, _ = take_batch(folder, None, Data().max_pixels, work / "taken")
+    table, _ = take_batch(folder, None, None, Data().max_pixels, work / "taken")
     observers = Observers(Neighbours.of(list(table)[:200], Data().max_pixels), champion)
     started = time.perf_counter()
-    measure(table, observers, Data(classes=champion.card.classes if champion else 1), work / "measured")
+    measure(table, observers, Data(classes=champion.card.classes) if champion else Data(), work / "measured")
     return 60 * len(table) / (time.perf_counter() - started)
 
 

@@ -46,9 +46,8 @@ def main() -> None:
         found = [_averaged(orders, name) for orders in measured]
         dice = np.concatenate([of_run for of_run, _ in found])
         gain = paired_difference(dice, without, list(range(len(dice))), resamples=2000, seed=0)
-        low, high = gain.ci95
         replaced = "" if name == "none" else f"{np.mean([before for _, before in found]):.3f}"
-        print(f"| {name} | {replaced} | {dice.mean():.3f} | {gain.mean:.3f} [{low:.3f}, {high:.3f}] |")
+        print(f"| {name} | {replaced} | {dice.mean():.3f} | {gain.mean:.3f} [{gain.low:.3f}, {gain.high:.3f}] |")
 
 
 def _averaged(orders: dict[str, dict[str, list[float]]], name: str) -> tuple[np.ndarray, float]:

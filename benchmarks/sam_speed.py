@@ -42,12 +42,12 @@ def main() -> None:
     print(f"{arguments.model_type} on {arguments.device}, {arguments.threads} threads, seed {arguments.seed}, "
           f"{arguments.images} images of {WIDTH}x{HEIGHT} at a time, {arguments.rounds} rounds")  # fmt: skip
     processes = {name: start(name) for name in WORKERS}
-    walls, cpus, memory = ({name: [] for name in WORKERS} for _ in range(3))
+    walls: dict[str, list[float]] = {name: [] for name in WORKERS}
+    cpus: dict[str, list[float]] = {name: [] for name in WORKERS}
+    memory: dict[str, list[float]] = {name: [] for name in WORKERS}
     for turn in range(arguments.rounds + 1):
         for name, process in processes.items():
-            process.stdin.write("go\n")
-            process.stdin.flush()
-            wall, cpu, peak = (float(value) for value in process.stdout.readline().split())
+            wall, cpu, peak = measured(process)
             if turn:  # the first one warms up
                 walls[name].append(wall / arguments.images)
                 cpus[name].append(cpu / arguments.images)
@@ -65,6 +65,15 @@ def main() -> None:
 def start(name: str) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, *sys.argv[1:], "--worker", name]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def measured(process: subprocess.Popen[str]) -> tuple[float, float, float]:
+    """Have a worker label its images once: seconds, processor seconds and peak MB."""
+    assert process.stdin and process.stdout
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    wall, cpu, peak = (float(value) for value in process.stdout.readline().split())
+    return wall, cpu, peak
 
 
 def work(arguments: argparse.Namespace) -> None:

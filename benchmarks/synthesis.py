@@ -78,9 +78,9 @@ def main() -> None:
 
 def _quality(samples: ImageTable, real: list[ImageTable], settings: Settings) -> str:
     side, pixels = common_side(list(samples)), settings.data.max_pixels
-    pictures = [read_pictures(rows, side, pixels) for rows in (samples, chain(*real))]
+    made, known = (read_pictures(rows, side, pixels) for rows in (samples, chain(*real)))
     same_bits = settings.data.duplicates.distance
-    checked = check_samples(*pictures, image_features, settings.synthesis.checks, same_bits, settings.seed)
+    checked = check_samples(made, known, image_features, settings.synthesis.checks, same_bits, settings.seed)
     copies = sum(bool(sample.copy.by) for sample in checked.samples)
     if (found := checked.frechet) is None:
         return f"too few images | | {copies}"
