@@ -29,8 +29,6 @@ from medweave.segmentation.metrics import image_metrics
 from pipelines.references import settings_of
 from pipelines.store import artifact, find_run
 
-KEPT = "review.json"
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,14 +36,18 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10, help="Labels to correct.")
     parser.add_argument("--draws", type=int, default=3, help="Random orders.")
     arguments = parser.parse_args()
-    measured = [_measure(folder, arguments.count, arguments.draws) for folder in arguments.folders]
+    measured, patients = [], []
+    for folder in arguments.folders:
+        orders, groups = _measure(folder, arguments.count, arguments.draws)
+        measured.append(orders)
+        patients += [(folder, group) for group in groups]
     without = np.concatenate([orders["none"]["dice"] for orders in measured])
     print("| corrected | true Dice of those labels before | test Dice | difference to none |")
     print("|---|---|---|---|")
     for name in ("none", "queue", "least predicted", "random"):
         found = [_averaged(orders, name) for orders in measured]
         dice = np.concatenate([of_run for of_run, _ in found])
-        gain = paired_difference(dice, without, list(range(len(dice))), resamples=2000, seed=0)
+        gain = paired_difference(dice, without, patients, resamples=2000, seed=0)
         replaced = "" if name == "none" else f"{np.mean([before for _, before in found]):.3f}"
         print(f"| {name} | {replaced} | {dice.mean():.3f} | {gain.mean:.3f} [{gain.low:.3f}, {gain.high:.3f}] |")
 
@@ -57,23 +59,24 @@ def _averaged(orders: dict[str, dict[str, list[float]]], name: str) -> tuple[np.
     return np.mean([found["dice"] for found in same], axis=0), float(np.mean(before or [np.nan]))
 
 
-def _measure(folder: Path, count: int, draws: int) -> dict[str, dict[str, list[float]]]:
-    """By order: `dice` of each test image, and `before`, the Dice of the labels that were corrected."""
+def _measure(folder: Path, count: int, draws: int) -> tuple[dict[str, dict[str, list[float]]], list[str]]:
+    """By order `dice` of each test image and `before`, that of the labels that were corrected; the images' groups."""
     run = find_run(f"run:{json.loads((folder / 'summary.json').read_text())['run_id']}")
     settings = settings_of(run)
     gold, test = artifact(run, "ingest", "gold"), artifact(run, "ingest", "test")
     weak, coarse = artifact(run, "check_labels", "weak"), artifact(run, "train_coarse", "coarse")
     unchanged = artifact(run, "evaluate", "final_evaluation")
-    kept = folder / KEPT
+    kept = folder / f"review-{count}.json"
     found = json.loads(kept.read_text()) if kept.exists() else {}
-    found["none"] = {"dice": [score.dice for score in unchanged.rows], "before": []}
+    orders = {"none": {"dice": [score.dice for score in unchanged.rows], "before": []}}
     for name, chosen in _orders(weak, count, draws, settings.data.max_pixels):
         if name not in found:
             final = _train_with(chosen, gold, weak, coarse, name, settings)
             dice = [score.dice for score in evaluate_segmenter(final, test, settings).rows]
             found[name] = {"dice": dice, "before": [_dice(row, settings) for row in weak if row.image_id in chosen]}
             kept.write_text(json.dumps(found), encoding="utf-8")
-    return found
+        orders[name] = found[name]
+    return orders, [score.group_id for score in unchanged.rows]
 
 
 def _orders(weak: ImageTable, count: int, draws: int, max_pixels: int) -> Iterator[tuple[str, Collection[str]]]:
