@@ -74,7 +74,9 @@ def _measure(folder: Path, count: int, draws: int) -> tuple[dict[str, dict[str, 
             final = _train_with(chosen, gold, weak, coarse, name, settings)
             dice = [score.dice for score in evaluate_segmenter(final, test, settings).rows]
             found[name] = {"dice": dice, "before": [_dice(row, settings) for row in weak if row.image_id in chosen]}
-            kept.write_text(json.dumps(found), encoding="utf-8")
+            aside = kept.with_suffix(".part")
+            aside.write_text(json.dumps(found), encoding="utf-8")
+            aside.replace(kept)
         orders[name] = found[name]
     return orders, [score.group_id for score in unchanged.rows]
 
