@@ -24,6 +24,7 @@ from steps.register import register
 from steps.report import report
 from steps.require_ready import require_ready
 from steps.sample_part import sample_part
+from steps.second_opinion import second_opinion
 from steps.synthesize import synthesize
 from steps.train_baseline import train_baseline
 from steps.train_coarse import train_coarse
@@ -65,8 +66,11 @@ def training(settings: Settings) -> None:
             )
             for name, images in labelled
         )  # fmt: skip
+        second = None
+        if settings.labeling.other_masks:
+            second = second_opinion(of_unlabeled, labeler, settings.only("data", "labeling"), id=f"second_opinion{at}")
         weak, measured_gold, drift, calibration, _ = check_labels(
-            gold, of_gold, of_unlabeled, settings.only("data", "quality"), id=f"check_labels{at}"
+            gold, of_gold, of_unlabeled, settings.only("data", "quality"), second, id=f"check_labels{at}"
         )
         checked = f"check_drift{at}"
         check_drift(drift, settings.only("quality"), id=checked)

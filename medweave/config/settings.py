@@ -246,7 +246,8 @@ class Prompts(Section):
 class Labeling(Section):
     """Which labeler makes the weak labels, and how.
 
-    `imported` is a folder of masks (looked up under `data.root`, then from the working directory). `checkpoint` and
+    `imported` is a folder of masks (looked up under `data.root`, then from the working directory); `second_opinion` is
+    another one, whose masks stand beside the labeler's: the better one of an image is kept. `checkpoint` and
     `model_type` are the weights of `sam` and `medsam`, whose image encoder `compile` hands to torch.compile. With
     `adapt` a model of SAM's kind is fine-tuned on gold and, where prompts have boxes, averaged with a `crop`,
     each if that is better by cross-validation. With several
@@ -257,6 +258,7 @@ class Labeling(Section):
 
     labeler: str = "compact"
     imported: str | None = None
+    second_opinion: str | None = None
     checkpoint: str | None = None
     model_type: Literal["vit_b", "vit_l", "vit_h"] = "vit_b"
     compile: bool = False
@@ -264,6 +266,11 @@ class Labeling(Section):
     rounds: Annotated[int, Field(ge=1, le=5)] = 1
     coarse_share: Share | Literal["auto"] = "auto"
     prompts: Prompts = Prompts()
+
+    @property
+    def other_masks(self) -> str | None:
+        """The folder of the second opinion, unless it is what the labeler itself takes."""
+        return None if (self.labeler, self.imported) == ("imported", self.second_opinion) else self.second_opinion
 
     @field_validator("prompts", mode="before")
     @classmethod
@@ -278,7 +285,8 @@ class Quality(Section):
     It is accepted from a predicted Dice of `accept` whose 90 % interval begins at `accept_low` or above; from `review`
     on an expert decides; below it is rejected. With `beat_coarse` it must also reach the Dice that the coarse model
     has on gold by itself, as a label that is worse teaches mistakes; not where the labels of gold, by cross-validation,
-    are no worse than the coarse model by more than one standard error. `slack` widens the bounds that gold sets on a
+    are no worse than the coarse model by more than one standard error. With a second opinion it goes to review where
+    the other mask contradicts it: their Dice is below `contradicted`. `slack` widens the bounds that gold sets on a
     label's features.
 
     `on_drift` says what to do when accepted labels are unlike gold: a feature differs for sure and by a Cliff's delta
@@ -289,6 +297,7 @@ class Quality(Section):
     accept_low: Share = 0.0
     review: Share = 0.3
     beat_coarse: bool = True
+    contradicted: Share = 0.2
     slack: Annotated[float, Field(ge=0.0, le=10.0)] = 0.5
     min_component_share: Share = 0.1
     on_drift: Literal["warn", "stop", "ignore"] = "warn"

@@ -10,6 +10,7 @@ from medweave.labeling.mask_prompts import MaskPrompts
 from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
 from medweave.labeling.prompts import Bounds, ClassBounds, Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.labeling.run import label_images
+from medweave.labeling.second_opinion import second_labeler, second_opinions
 
 __all__ = [
     "Bounds",
@@ -41,4 +42,6 @@ __all__ = [
     "prompt_candidates",
     "prompts_from_probabilities",
     "recipe_of",
+    "second_labeler",
+    "second_opinions",
 ]

@@ -76,10 +76,10 @@ class ImportedMasks:
         return state.hexdigest()
 
 
-def find_masks(imported: str | None, data_root: str | None) -> str:
+def find_masks(imported: str | None, data_root: str | None, setting: str = "labeling.imported") -> str:
     """The folder of masks: under `data_root` if it is there, else from the working directory.
 
-    Raises InputError naming both places.
+    Raises InputError naming the setting and both places.
     """
     if imported is None:
         raise InputError("labeling.labeler=imported: labeling.imported is not set; give the folder of masks")
@@ -93,4 +93,4 @@ def find_masks(imported: str | None, data_root: str | None) -> str:
             return place
         except InputError as error:
             problems.append(str(error))
-    raise InputError(f"labeling.imported={imported}: {'; '.join(problems)} (from {Path.cwd()})")
+    raise InputError(f"{setting}={imported}: {'; '.join(problems)} (from {Path.cwd()})")

@@ -16,6 +16,7 @@ from medweave.quality.drift import (
 from medweave.quality.features import FEATURES, label_features
 from medweave.quality.gate import LabelBounds, bounds_from_features, decide
 from medweave.quality.image_features import IMAGE_FEATURES, image_features
+from medweave.quality.second_opinion import choose_labels, count_kept
 
 __all__ = [
     "FEATURES",
@@ -33,7 +34,9 @@ __all__ = [
     "act_on_drift",
     "bounds_from_features",
     "check_labels",
+    "choose_labels",
     "clean_mask",
+    "count_kept",
     "count_reasons",
     "decide",
     "drift_from_gold",

@@ -98,8 +98,9 @@ def gold_standard(
     settings: Quality,
     classes: int,
     max_pixels: int,
+    elsewhere: bool = False,
 ) -> Standard:
-    """What the labels of `tables` are to be held against.
+    """What the labels of `tables` are to be held against, which the chain made, or another one `elsewhere`.
 
     `gold` bounds their features. `gold_weak`, the gold images as the whole chain labels them out of fold, calibrates
     the predicted Dice (see `gold_pairs` for labelers that cannot label gold). With labels of fewer than two groups
@@ -107,7 +108,7 @@ def gold_standard(
     refused.
     """
     bounds = gold_bounds(gold, settings, classes, max_pixels)
-    found = gold_pairs(gold, gold_weak, lambda mask: _clean(mask, settings, bounds), classes, max_pixels)
+    found = gold_pairs(gold, gold_weak, lambda mask: _clean(mask, settings, bounds), classes, max_pixels, elsewhere)
     known = known_features(tables)
     calibration = fit_calibration(found.pairs, known)
     if calibration.line is None:

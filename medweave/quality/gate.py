@@ -93,5 +93,5 @@ def decide(
 
 
 def kind_of(reason: str) -> str:
-    """A reason that `decide` gave, without the numbers that are the label's own."""
-    return re.sub(r"^(predicted Dice|\w+) [\d.e+-]+( \(at least [\d.]+\))?", r"\1", reason)
+    """A reason that `decide` or `choose_labels` gave, without the numbers that are the label's own."""
+    return re.sub(r"^(predicted Dice|second opinion|\w+) [\d.e+-]+( \(at least [\d.]+\))?", r"\1", reason)

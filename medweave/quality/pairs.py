@@ -35,13 +35,18 @@ class GoldPairs:
 
 
 def gold_pairs(
-    gold: ImageTable, gold_weak: ImageTable, clean: Callable[[Mask], Mask], classes: int, max_pixels: int
+    gold: ImageTable,
+    gold_weak: ImageTable,
+    clean: Callable[[Mask], Mask],
+    classes: int,
+    max_pixels: int,
+    elsewhere: bool = False,
 ) -> GoldPairs:
     """Pairs from gold and from `gold_weak`, the same images as the whole chain labels them out of fold.
 
-    The labels are the chain's; where it labelled fewer than 5 groups, as with masks made elsewhere, they are
-    `simulated_masks`. Each is cleaned by `clean`, as the labels to be judged are. Empty ones are left out, as they are
-    rejected anyway, and so are images without coarse probabilities.
+    The labels are the chain's; where it labelled fewer than 5 groups, as with masks made elsewhere, or where the labels
+    to be judged were made `elsewhere`, they are `simulated_masks`. Each is cleaned by `clean`, as the labels to be
+    judged are. Empty ones are left out, as they are rejected anyway, and so are images without coarse probabilities.
     """
     truths = {row.image_id: row.mask for shard in gold.shards(["mask"]) for row in shard}
 
@@ -64,7 +69,7 @@ def gold_pairs(
                 yield from _with_errors(row, label_view(row, classes, max_pixels), small[row.image_id], others, clean)
                 task.advance()
 
-    made = tuple(chain())
+    made = () if elsewhere else tuple(chain())
     if len({pair.group_id for pair in made}) >= MIN_GROUPS:
         return GoldPairs("chain", made)
     return GoldPairs("simulated", tuple(simulated()))

@@ -56,6 +56,17 @@ def told_assessment(calibration: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
+def told_second_opinion(calibration: Mapping[str, Any]) -> str:
+    """How many masks stood beside the labels, and what became of them; empty without a second opinion."""
+    if not (counts := calibration.get("second_opinion")):
+        return ""
+    return (
+        f"For {counts['made']} images a mask was brought along as a second opinion. Of {counts['kept']} of them it is "
+        f"the label, as it was predicted to be better; {counts['accepted']} of these were accepted. A label that the "
+        "other mask contradicts waits for an expert."
+    )
+
+
 def reason_rows(calibration: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
     """(label source, decision, reason, count) of the labels that were not accepted."""
     for source, decisions in calibration.get("reasons", {}).items():

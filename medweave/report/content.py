@@ -53,11 +53,12 @@ class ReportContent:
     features' values. `drift` maps a source, such as `weak accepted`, to `feature`, `gold_median`, `median`, `effect`,
     `spread`, `p`, `way` and `drifted` of each compared feature, `not_compared` to why there are none. `predicted_dice`
     is (value, decision) of each made label. `calibration` says how it was learnt and how well it holds
-    (`Standard.to_json` of quality control), and why labels were not accepted (`reasons`: label source to decision to
-    reason to count). `per_image` has (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name
-    whose last word is the quantity, such as `final loss`, to (step, value). `learned` says in words what gold taught
-    the labeler. `ablation` has `name`, `dice` and `difference` (to the final model) of trainings without one part, both
-    as in the summary. `synthesis` tells of synthetic images: `checks` (`Checked.to_json` of their checks) and `choice`
+    (`Standard.to_json` of quality control), why labels were not accepted (`reasons`: label source to decision to
+    reason to count), and of a second opinion how many masks were `made`, `kept` and `accepted`. `per_image` has
+    (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name whose last word is the quantity,
+    such as `final loss`, to (step, value). `learned` says in words what gold taught the labeler. `ablation` has
+    `name`, `dice` and `difference` (to the final model) of trainings without one part, both as in the summary.
+    `synthesis` tells of synthetic images: `checks` (`Checked.to_json` of their checks) and `choice`
     (`SyntheticChoice.to_json`: Dice on held-out gold with and without them).
     """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medweave.report import charts
-from medweave.report.calibration import reason_rows, told_assessment, told_calibration
+from medweave.report.calibration import reason_rows, told_assessment, told_calibration, told_second_opinion
 from medweave.report.content import ReportContent
 from medweave.report.synthesis import synthetic_row, told_checks, told_choice, told_copies
 from medweave.report.tiles import legend, picture_row
@@ -174,6 +174,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "told_assessment": told_assessment(content.calibration) if content.calibration.get("points") else "",
         "points": content.calibration.get("points", []),
         "reasons": list(reason_rows(content.calibration)),
+        "second_opinion": told_second_opinion(content.calibration),
         "per_image": per_image,
         "features": list(_features(content)),
         "drifted": {source: _drifted(content, source) for source in content.drift},

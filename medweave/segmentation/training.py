@@ -115,8 +115,10 @@ def _start(architecture: Architecture, settings: Segmentation, plan: Plan, where
     )
     schedule: torch.optim.lr_scheduler.LRScheduler
     if settings.schedule == "onecycle":
+        # The rate rises from step 0 to rise * steps - 1, which must not be 0, too: torch divides by their distance.
+        rise = 0.2 if plan.steps != 5 else 0.3
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=plan.steps, pct_start=0.2
+            optimizer, settings.learning_rate, total_steps=plan.steps, pct_start=rise
         )
     else:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)

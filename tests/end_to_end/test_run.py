@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 
@@ -140,6 +141,46 @@ def test_another_labeler_labels_again_but_keeps_the_coarse_model(trained, medwea
     assert found["label_unlabeled"] == ExecutionStatus.COMPLETED
 
 
+def test_masks_of_a_second_opinion_stand_beside_the_labels_and_the_better_ones_are_kept(
+    trained, medweave, task_folder, tmp_path
+):
+    names = sorted(path.name for path in (task_folder / "unlabeled/images").iterdir())
+    (tmp_path / "masks").mkdir()
+    y, x = np.mgrid[:64, :64]
+    disc = ((y - 32) ** 2 + (x - 32) ** 2 < 100).astype(np.uint8) * 255
+    for name in names[:3]:
+        Image.fromarray(disc).save(tmp_path / "masks" / name)
+    ended = medweave(
+        "run", "--config", trained.config, "--output", tmp_path / "out",
+        "--set", f"labeling.second_opinion={tmp_path / 'masks'}",
+    )  # fmt: skip
+    assert ended.status == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert statuses(summary)["train_coarse"] == ExecutionStatus.CACHED
+    run = Client().get_pipeline_run(summary["run_id"])
+    second = {row.image_id: row for row in artifact(run, "second_opinion", "second_labels")}
+    assert sorted(f"{name}.png" for name, row in second.items() if row.mask) == names[:3]
+    weak = {row.image_id: row for row in artifact(run, "check_labels", "weak")}
+    alone = Client().get_pipeline_run(trained.summary["run_id"])
+    for before in artifact(alone, "check_labels", "weak"):
+        row = weak[before.image_id]
+        if f"{row.image_id}.png" in names[3:]:
+            assert row == before
+        elif row.made_by["labeler"] == "imported":
+            assert row.decision == "review" or not before.mask or row.predicted_dice > before.predicted_dice
+        else:
+            assert row.label_id == before.label_id
+    assert summary["labels"]["weak"]["made"] == 6
+
+
+def test_a_second_opinion_that_is_not_there_stops_the_run_before_anything_is_trained(trained, medweave, tmp_path):
+    ended = medweave(
+        "run", "--config", trained.config, "--output", tmp_path, "--set", "labeling.second_opinion=nowhere"
+    )
+    assert ended.status == 2
+    assert "labeling.second_opinion=nowhere: " in ended.err.splitlines()[-1]
+
+
 def test_a_second_round_prompts_by_a_model_that_learned_from_the_first_ones_labels(trained, medweave, tmp_path):
     ended = medweave(
         "run", "--config", trained.config, "--output", tmp_path,
@@ -167,8 +208,6 @@ def test_nothing_is_said_but_progress_and_the_result(medweave, trained, tmp_path
 
 
 def test_predictions_have_the_images_names_and_sizes(trained, task_folder, medweave, tmp_path):
-    from PIL import Image
-
     for number, reference in enumerate(("run:latest", f"run:{trained.summary['run_id']}", "models:/medweave-tiny/1")):
         folder = tmp_path / str(number)
         ended = medweave("predict", "--model", reference, "--images", task_folder / "test/images", "--output", folder)

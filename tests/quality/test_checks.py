@@ -193,6 +193,15 @@ def test_a_labeler_that_cannot_label_gold_is_judged_by_simulated_errors(gold, ro
     assert judged["shifted"].low <= judged["shifted"].predicted_dice <= judged["shifted"].high
 
 
+def test_labels_from_elsewhere_are_judged_by_simulated_errors_though_the_chain_labelled_gold(gold, gold_weak, made):
+    chain = gold_standard(gold, gold_weak, [made], SETTINGS, 1, PIXELS)
+    elsewhere = gold_standard(gold, gold_weak, [made], SETTINGS, 1, PIXELS, elsewhere=True)
+    assert (chain.learnt.source, len(chain.learnt.pairs)) == ("chain", 10)
+    assert elsewhere.learnt.source == "simulated" and len(elsewhere.learnt.pairs) > 100
+    assert (chain.as_good, elsewhere.as_good) == (True, False)
+    assert elsewhere.coarse_dice == chain.coarse_dice
+
+
 @pytest.mark.parametrize("groups", [0, 1])
 def test_with_too_little_gold_the_agreement_stands_and_the_standard_says_so(gold, gold_weak, made, tmp_path, groups):
     few = write_table(tmp_path / "few", list(gold)[:groups])

@@ -295,6 +295,15 @@ def test_page_says_when_the_chain_could_not_label_gold(source, said):
     assert said in text and "Does the predicted Dice hold?" not in text
 
 
+def test_page_says_what_became_of_a_second_opinion(html):
+    assert "second opinion" not in Page(html).text
+    content = full()
+    counts = {"second_opinion": {"made": 9, "kept": 4, "accepted": 3}}
+    text = Page(render_report(dataclasses.replace(content, calibration={**content.calibration, **counts}))).text
+    assert "For 9 images a mask was brought along as a second opinion. Of 4 of them it is the label" in text
+    assert "3 of these were accepted." in text
+
+
 def test_page_says_what_gold_taught_the_labeler(html):
     assert "adaptation dropped: Dice 0.801 &amp; less" in html
 

@@ -62,6 +62,14 @@ def test_the_seed_decides_the_weights(tmp_path, recipe, compute, discs):
     assert not same(one.networks[2], other.networks[2])
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6, 10])
+def test_a_training_may_be_as_short_as_one_step(tmp_path, recipe, compute, discs, steps):
+    plan = Plan("short", steps, (steps,), seed=5)
+    trained = train(architecture_of(recipe, 1), discs, recipe, compute, plan, tmp_path)
+    assert [step for step, _ in trained.losses] == [steps]
+    assert all(torch.isfinite(value).all() for value in trained.networks[steps].state_dict().values())
+
+
 def test_the_loss_falls(tmp_path, recipe, compute, discs):
     recipe = recipe.model_copy(update={"learning_rate": 5e-3})
     result = train(architecture_of(recipe, 1), discs, recipe, compute, Plan("t", 60, (60,), 0), tmp_path)
