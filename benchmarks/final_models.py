@@ -1,7 +1,8 @@
 """Final against gold-only models on real data: every task's run with several seeds, and one table.
 
-A run that has finished is not made again, so the command may be stopped and started. Scores of an image are averaged
-over the seeds before the 95 % intervals are computed by bootstrap over groups.
+Labelers by themselves, and `compact+imported`, with those masks as a second opinion. A run that has finished
+is not made again, so the command may be stopped and started. Scores of an image are averaged over the seeds before the
+95 % intervals are computed by bootstrap over groups.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medweave.config import load_settings
 from medweave.segmentation import Evaluation
 
 METRICS = ("dice", "iou", "nsd", "hd95")
@@ -24,7 +26,7 @@ METRICS = ("dice", "iou", "nsd", "hd95")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--configs", nargs="+", default=["configs/busi.yaml", "configs/isic.yaml", "configs/cxr.yaml"])
-    parser.add_argument("--labelers", nargs="+", default=["compact", "imported"])
+    parser.add_argument("--labelers", nargs="+", default=["compact", "imported", "compact+imported"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--set", dest="overrides", nargs="*", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--output", type=Path, default=Path("output/final_models"))
@@ -37,9 +39,16 @@ def main() -> None:
             folders = [arguments.output / f"{Path(config).stem}-{labeler}-{seed}" for seed in arguments.seeds]
             for folder, seed in zip(folders, arguments.seeds, strict=True):
                 if not arguments.measured and not (folder / "summary.json").exists():
-                    _run(config, [f"seed={seed}", f"labeling.labeler={labeler}", *arguments.overrides], folder)
+                    _run(config, [f"seed={seed}", *_labeling(labeler, config), *arguments.overrides], folder)
             if finished := [folder for folder in folders if (folder / "summary.json").exists()]:
                 print(f"| {Path(config).stem} | {labeler} | {_row(finished)} |", flush=True)
+
+
+def _labeling(labeler: str, config: str) -> list[str]:
+    """The settings of a labeler by itself, or with `+imported` beside the masks that the config's `imported` names."""
+    first, _, second = labeler.partition("+")
+    masks = load_settings(config).labeling.imported if second else None
+    return [f"labeling.labeler={first}", *([f"labeling.second_opinion={masks}"] if masks else [])]
 
 
 def _run(config: str, overrides: Sequence[str], folder: Path) -> None:

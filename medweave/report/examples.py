@@ -113,6 +113,7 @@ def _label_example(row: ImageRow, classes: int, max_pixels: int) -> Example:
     prompts = row.made_by.get("prompts", [])
     coarse = decode_probabilities(row.coarse, classes).max(axis=0) if row.coarse else None
     interval = "" if row.low is None or row.high is None else f" [{row.low:.2f}, {row.high:.2f}]"
+    by = f", made by {row.made_by['labeler']}" if "labeler" in row.made_by else ""
     return Example(
         row.image_id,
         to_rgb8(read_image(row.image_uri, max_pixels)),
@@ -120,5 +121,5 @@ def _label_example(row: ImageRow, classes: int, max_pixels: int) -> Example:
         coarse,
         [tuple(prompt["box"]) for prompt in prompts if prompt.get("box")],
         [tuple(point) for prompt in prompts for point in prompt.get("points", [])],
-        f"{row.decision}: predicted Dice {row.predicted_dice:.2f}{interval}",
+        f"{row.decision}: predicted Dice {row.predicted_dice:.2f}{interval}{by}",
     )
