@@ -1,6 +1,5 @@
 """Decide which made labels to trust, and compare them with gold."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from zenml import step
@@ -51,9 +50,8 @@ def check_labels(
         weak = check(weak, standard, quality, classes, max_pixels, work / "weak")
         told = standard.to_json()
         if second is not None:
-            elsewhere = gold_standard(reference, gold_weak, [second], quality, classes, max_pixels, elsewhere=True)
-            against = replace(elsewhere, as_good=standard.as_good)
-            second = check(second, against, quality, classes, max_pixels, work / "second")
+            beside = gold_standard(reference, gold_weak, [second], quality, classes, max_pixels, standard)
+            second = check(second, beside, quality, classes, max_pixels, work / "second")
             weak = choose_labels(weak, second, quality, classes, max_pixels, work / "chosen")
             told["second_opinion"] = count_kept(weak, second)
         measured = measure_labels(reference, classes, max_pixels, work / "measured")

@@ -98,17 +98,23 @@ def gold_standard(
     settings: Quality,
     classes: int,
     max_pixels: int,
-    elsewhere: bool = False,
+    beside: Standard | None = None,
 ) -> Standard:
-    """What the labels of `tables` are to be held against, which the chain made, or another one `elsewhere`.
+    """What the labels of `tables` are to be held against.
 
     `gold` bounds their features. `gold_weak`, the gold images as the whole chain labels them out of fold, calibrates
     the predicted Dice (see `gold_pairs` for labelers that cannot label gold). With labels of fewer than two groups
     there is no calibration. `classes` counts the foreground classes; images and masks of more than `max_pixels` are
     refused.
+
+    With `beside`, the standard of the chain's labels, `tables` were made elsewhere and stand beside those. They are
+    judged by simulated errors, and need to beat the coarse model only where the chain's labels do, as of an image's
+    two labels the better one is kept.
     """
     bounds = gold_bounds(gold, settings, classes, max_pixels)
-    found = gold_pairs(gold, gold_weak, lambda mask: _clean(mask, settings, bounds), classes, max_pixels, elsewhere)
+    found = gold_pairs(
+        gold, gold_weak, lambda mask: _clean(mask, settings, bounds), classes, max_pixels, beside is not None
+    )
     known = known_features(tables)
     calibration = fit_calibration(found.pairs, known)
     if calibration.line is None:
@@ -116,7 +122,8 @@ def gold_standard(
     coarse = coarse_dice(gold, gold_weak, classes, max_pixels)
     reached = float(np.mean(list(coarse.values()))) if coarse else 0.0
     judged = tuple(cross_validated(found.pairs, known))
-    return Standard(bounds, calibration, reached, _as_good(found, coarse), found, judged)
+    as_good = _as_good(found, coarse) if beside is None else beside.as_good
+    return Standard(bounds, calibration, reached, as_good, found, judged)
 
 
 def _as_good(found: GoldPairs, coarse: Mapping[str, float]) -> bool:

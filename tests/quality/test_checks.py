@@ -193,13 +193,21 @@ def test_a_labeler_that_cannot_label_gold_is_judged_by_simulated_errors(gold, ro
     assert judged["shifted"].low <= judged["shifted"].predicted_dice <= judged["shifted"].high
 
 
-def test_labels_from_elsewhere_are_judged_by_simulated_errors_though_the_chain_labelled_gold(gold, gold_weak, made):
-    chain = gold_standard(gold, gold_weak, [made], SETTINGS, 1, PIXELS)
-    elsewhere = gold_standard(gold, gold_weak, [made], SETTINGS, 1, PIXELS, elsewhere=True)
+def test_labels_that_stand_beside_the_chains_are_judged_by_simulated_errors_and_need_to_beat_what_those_do(
+    gold, gold_weak, made, tmp_path
+):
+    chain = standard(gold, gold_weak, made)
+    beside = gold_standard(gold, gold_weak, [made], SETTINGS, 1, PIXELS, chain)
     assert (chain.learnt.source, len(chain.learnt.pairs)) == ("chain", 10)
-    assert elsewhere.learnt.source == "simulated" and len(elsewhere.learnt.pairs) > 100
-    assert (chain.as_good, elsewhere.as_good) == (True, False)
-    assert elsewhere.coarse_dice == chain.coarse_dice
+    assert beside.learnt.source == "simulated" and len(beside.learnt.pairs) > 100
+    assert beside.coarse_dice == chain.coarse_dice
+    assert (chain.as_good, beside.as_good) == (True, True)
+    worse = replace(chain, as_good=False)
+    held = gold_standard(gold, gold_weak, [made], SETTINGS, 1, PIXELS, worse)
+    assert held == replace(beside, as_good=False, judged=held.judged, calibration=held.calibration)
+    strict = checked(made, replace(held, coarse_dice=0.99), tmp_path / "held")
+    free = checked(made, replace(beside, coarse_dice=0.99), tmp_path / "free")
+    assert (strict["good"].decision, free["good"].decision) == ("review", "accept")
 
 
 @pytest.mark.parametrize("groups", [0, 1])
