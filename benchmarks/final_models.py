@@ -1,6 +1,6 @@
 """Final against gold-only models on real data: every task's run with several seeds, and one table.
 
-Labelers by themselves, and `compact+imported`, with those masks as a second opinion. A run that has finished
+Labelers by themselves, and `compact+imported`, where the imported masks are a second opinion. A run that has finished
 is not made again, so the command may be stopped and started. Scores of an image are averaged over the seeds before the
 95 % intervals are computed by bootstrap over groups.
 """
