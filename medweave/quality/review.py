@@ -35,7 +35,7 @@ def choose_for_review(
     equal images all but one. See `uncertainty`, `appearance` and `greedy_cover` for what is weighed.
     Raises InputError for an image that cannot be read.
     """
-    columns = ("made_by", "predicted_dice", "low", "high", "decision")
+    columns = ("made_by", "predicted_dice", "low", "high", "decision", "features")
     rows = {row.image_sha256: row for shard in labels.shards(columns) for row in shard}
     candidates = sorted((row for sha256, row in rows.items() if sha256 not in corrected), key=lambda row: row.image_id)
     if not candidates:
@@ -58,11 +58,14 @@ def uncertainty(row: ImageRow) -> float:
 
     1 - |2 Dice - 1| of the predicted Dice, which is 1 halfway between right and wrong and 0 at both ends, so that
     labels to review come before borderline ones, and those before clear ones; averaged with the width of its interval
-    if there is one. Where nothing was predicted it is 0.5, the mean over all Dice from 0 to 1.
+    if there is one. Where a second opinion gave the image another label, the predicted Dice counts half and that of the
+    two labels the other half: labels of which one must be wrong are not known to be right. Where nothing was predicted
+    it is 0.5, the mean over all Dice from 0 to 1.
     """
     if row.predicted_dice is None:
         return 0.5
-    undecided = 1.0 - abs(2 * row.predicted_dice - 1)
+    believed = (row.predicted_dice + row.features.get("second_opinion", row.predicted_dice)) / 2
+    undecided = 1.0 - abs(2 * believed - 1)
     return undecided if row.low is None or row.high is None else (undecided + row.high - row.low) / 2
 
 

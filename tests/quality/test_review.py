@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,6 +27,20 @@ def row(image_id="a", **changes) -> ImageRow:
 )
 def test_uncertainty(predicted, low, high, expected):
     assert uncertainty(row(predicted_dice=predicted, low=low, high=high)) == expected
+
+
+@pytest.mark.parametrize(
+    ("predicted", "alike", "expected"),
+    [
+        (1.0, 0.0, 1.0),  # sure of itself, and contradicted
+        (0.75, 0.75, 0.5),  # no news
+        (0.75, 0.25, 1.0),
+        (0.25, 0.0, 0.25),  # believed wrong, and contradicted: more surely wrong
+        (1.0, 1.0, 0.0),
+    ],
+)
+def test_uncertainty_with_a_second_opinion(predicted, alike, expected):
+    assert uncertainty(row(predicted_dice=predicted, features={"second_opinion": alike})) == expected
 
 
 EAST, NORTH = (1.0, 0.0), (0.0, 1.0)
@@ -68,6 +84,15 @@ def table(tmp_path):
                         label_source="weak", made_by={"reason": "predicted Dice 0.50 is below 0.6"}))  # fmt: skip
     rows[3] = row("t0", image_uri=rows[3].image_uri, decision="reject", made_by={"missing": "nothing was seen"})
     return write_table(tmp_path / "table", rows, shard_rows=2)
+
+
+def test_a_contradicted_label_comes_before_one_that_is_as_sure_of_itself(table, tmp_path):
+    rows = [
+        replace(row, decision="review", made_by={}, predicted_dice=1.0) for shard in table.shards() for row in shard
+    ]
+    rows[4] = replace(rows[4], features={"second_opinion": 0.0})
+    (first,) = choose_for_review(write_table(tmp_path / "contradicted", rows), 1, 10_000)
+    assert first.row.image_id == "t1"
 
 
 def test_choice_from_a_table(table):
