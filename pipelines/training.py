@@ -49,10 +49,11 @@ def training(settings: Settings) -> None:
     labeling = settings.only("data", "labeling", "quality", "compute")
     labelled = [("gold", gold), ("unlabeled", unlabeled)]
     parts = settings.cluster.parts if settings.cluster.parts > 1 else 0
-    weak, checked = unlabeled, "require_ready"
+    weak, checked, of_gold_alone = unlabeled, "require_ready", None
     for left in reversed(range(settings.labeling.rounds)):
         at = f"_round_{settings.labeling.rounds - left}" if left else ""
         coarse = train_coarse(gold, weak, recipe, id=f"train_coarse{at}", after=checked)
+        of_gold_alone = of_gold_alone or coarse
         fitted = fit_labeler(gold, coarse, labeler, labeling, id=f"fit_labeler{at}")
         for part in range(parts):
             label_part(
@@ -107,7 +108,7 @@ def training(settings: Settings) -> None:
     else:
         synthetic = used = no_synthetic()
 
-    baseline = train_baseline(gold, coarse, recipe, after=checked)
+    baseline = train_baseline(gold, of_gold_alone, recipe, after=checked)
     final = train_final(gold, weak, used, coarse, recipe, after=checked)
     on_baseline, on_final = evaluate(test, baseline, final, settings.only("data", "evaluation", "compute"))
     ablation = ablate(

@@ -16,9 +16,11 @@ from steps.caching import SEGMENTATION
 def train_coarse(gold: ImageTable, others: ImageTable, settings: Settings) -> Annotated[Segmenter, "coarse"]:
     """One member a fold; the card says which member never saw which group, and where to stop.
 
-    `others` are the unlabeled images, with the labels of an earlier round if there was one. Those come of models that
-    saw all of gold, so that what is then measured out of fold is a little optimistic.
+    `others` are the unlabeled images, with the labels of an earlier round if there was one; no member judges an image
+    whose label it has learned from. Those labels come of models that saw all of gold, so that what is then measured out
+    of fold is a little optimistic.
     """
     with work_folder("coarse", gold.digest, others.digest, settings.model_dump(mode="json")) as work:
         data = build_training_set([gold, others], [], settings, work / "data")
-        return train_folds(data, settings.data.classes, settings.segmentation, settings.compute, settings.seed, work)
+        classes, recipe, compute = settings.data.classes, settings.segmentation, settings.compute
+        return train_folds(data, classes, recipe, compute, settings.seed, work, cross_fit=True)

@@ -20,12 +20,20 @@ FIRST_SNAPSHOT = 0.4
 
 
 def train_coarse(
-    data: TrainingSet, classes: tuple[str, ...], settings: Segmentation, compute: Compute, seed: int, work: Path
+    data: TrainingSet,
+    classes: tuple[str, ...],
+    settings: Segmentation,
+    compute: Compute,
+    seed: int,
+    work: Path,
+    cross_fit: bool = False,
 ) -> Segmenter:
     """Train one member a fold of gold and choose the number of steps by the mean out-of-fold Dice.
 
-    Images of `data` that are not gold take part in every fold but those whose group is held out. There are no more
-    folds than groups of gold; with one group there is one member, which saw all of it, and nothing is measured.
+    Images of `data` that are not gold take part in every fold but those whose group is held out. With `cross_fit` those
+    of them that have a label are dealt out over the folds, too, so that what is said of them does not come of their own
+    labels, which may be wrong. There are no more folds than groups of gold; with one group there is one member, which
+    saw all of it, and nothing is measured.
 
     The card's `training` has `folds` (group id to the member that never saw it), the out-of-fold Dice over steps,
     `held_out_dice` (image id to its out-of-fold Dice where training stopped), and `stop_share`, the chosen part of the
@@ -35,6 +43,9 @@ def train_coarse(
     groups = [row.group_id for row in gold.rows]
     count = min(settings.folds, len(set(groups)))
     folds = group_folds(groups, count, seed)
+    held_out_of = dict(zip(groups, folds.tolist(), strict=True))
+    if cross_fit:
+        held_out_of = _folds_of_others(data, count, seed) | held_out_of
     steps = snapshots(settings.coarse_steps, settings.evaluations)
     architecture = architecture_of(settings, len(classes))
     flips, most = flips_of(settings), most_components(gold.masks, len(classes))
@@ -42,7 +53,7 @@ def train_coarse(
     for fold in range(count):
         plan = Plan(f"coarse fold {fold + 1}/{count}", settings.coarse_steps, steps, seed + fold)
         held_out = np.flatnonzero(folds == fold)
-        seen = data.without({groups[index] for index in held_out}) if count > 1 else data
+        seen = data.without({group for group, own in held_out_of.items() if own == fold}) if count > 1 else data
         result = train(architecture, seen, settings, compute, plan, work / f"fold-{fold}")
         card = Card(architecture, classes, settings.image_size, result.encoder_weights, most, flips)
         for column, step in enumerate(steps):
@@ -60,11 +71,19 @@ def train_coarse(
         "held_out_dice": {
             row.image_id: float(dice) for row, dice in zip(gold.rows, scores[:, best], strict=True) if count > 1
         },
-        "folds": {group: int(fold) for group, fold in zip(groups, folds, strict=True)},
+        "folds": held_out_of,
         "losses": {f"coarse fold {fold + 1} loss": result.losses for fold, result in enumerate(trained)},
     }
     card = Card(architecture, classes, settings.image_size, trained[0].encoder_weights, most, flips, training=training)
     return Segmenter(card, [result.networks[steps[best]] for result in trained], compute)
+
+
+def _folds_of_others(data: TrainingSet, count: int, seed: int) -> dict[str, int]:
+    """The fold of each group of labelled images that are not gold: of `count`, or as many as there are groups."""
+    groups = [data.rows[index].group_id for index in np.flatnonzero(~data.gold & (data.weights > 0))]
+    if not groups:
+        return {}
+    return dict(zip(groups, group_folds(groups, min(count, len(set(groups))), seed).tolist(), strict=True))
 
 
 def choose_snapshot(scores: np.ndarray) -> int:

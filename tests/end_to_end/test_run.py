@@ -196,6 +196,12 @@ def test_a_second_round_prompts_by_a_model_that_learned_from_the_first_ones_labe
     run = Client().get_pipeline_run(json.loads((tmp_path / "summary.json").read_text())["run_id"])
     first, second = (artifact(run, name, "coarse") for name in ("train_coarse_round_1", "train_coarse"))
     assert first.digest != second.digest
+    taught = [row.group_id for row in artifact(run, "check_labels_round_1", "weak") if row.decision == "accept"]
+    assert taught
+    assert all(first.unseen_member(group) is None and second.unseen_member(group) is not None for group in taught)
+    judge = {name: run.steps[name].inputs["coarse"][0].id for name in ("train_baseline", "train_final")}
+    assert judge["train_baseline"] == run.steps["train_coarse_round_1"].outputs["coarse"][0].id  # knows of gold alone
+    assert judge["train_final"] == run.steps["train_coarse"].outputs["coarse"][0].id
     assert (
         artifact(run, "label_unlabeled_round_1", "labels").digest != artifact(run, "label_unlabeled", "labels").digest
     )

@@ -13,7 +13,9 @@ def test_snapshots_go_from_two_fifths_to_the_end():
     assert snapshots(1, 4) == (1,)
 
 
-def test_each_member_judges_only_what_it_never_saw(tmp_path, monkeypatch, recipe, compute, discs):
+@pytest.fixture
+def seen(monkeypatch):
+    """The groups that each trained member was given, in order."""
     from medweave.segmentation import cross_validation
 
     seen = []
@@ -24,6 +26,10 @@ def test_each_member_judges_only_what_it_never_saw(tmp_path, monkeypatch, recipe
         return real_train(architecture, data, *rest)
 
     monkeypatch.setattr(cross_validation, "train", recorded)
+    return seen
+
+
+def test_each_member_judges_only_what_it_never_saw(tmp_path, seen, recipe, compute, discs):
     coarse = train_coarse(discs, ("disc",), recipe, compute, 0, tmp_path)
     assert len(coarse.members) == len(seen) == 2
     for row in discs.rows:
@@ -31,6 +37,31 @@ def test_each_member_judges_only_what_it_never_saw(tmp_path, monkeypatch, recipe
         assert member is not None
         assert row.group_id not in seen[member]
     assert seen[0] | seen[1] == {row.group_id for row in discs.rows}
+
+
+@pytest.mark.parametrize("cross_fit", [True, False])
+def test_other_labels_are_held_out_of_a_fold_each_if_asked_for(tmp_path, seen, recipe, compute, cross_fit):
+    data = make_discs(9, gold=4)
+    data.weights[8] = 0
+    coarse = train_coarse(data, ("disc",), recipe, compute, 0, tmp_path, cross_fit)
+    others = {"g4", "g5", "g6", "g7"}
+    member_of = {group: coarse.unseen_member(group) for group in others}
+    if cross_fit:
+        assert sorted(member_of.values()) == [0, 0, 1, 1]
+        assert all(group not in seen[member] and group in seen[1 - member] for group, member in member_of.items())
+    else:
+        assert set(member_of.values()) == {None}
+        assert others <= seen[0] & seen[1]
+    assert coarse.unseen_member("g8") is None and "g8" in seen[0] & seen[1]  # has no label to learn from
+    gold = {"g0", "g1", "g2", "g3"}
+    assert seen[0] & gold == gold - seen[1] and len(seen[0] & gold) == 2
+
+
+def test_fewer_labels_than_folds_are_held_out_of_some(tmp_path, seen, recipe, compute):
+    data = make_discs(4, gold=3)
+    coarse = train_coarse(data, ("disc",), recipe.model_copy(update={"folds": 3}), compute, 0, tmp_path, cross_fit=True)
+    assert ["g3" in groups for groups in seen].count(False) == 1
+    assert "g3" not in seen[coarse.unseen_member("g3")]
 
 
 def test_it_stops_early_only_for_a_lead_beyond_the_noise():
