@@ -15,8 +15,8 @@ from medweave.segmentation.training_set import TrainingSet
 def train_on(data: TrainingSet, coarse: Card, settings: Settings, name: str, work: Path) -> Segmenter:
     """Train `members` networks that differ in their seeds.
 
-    The learning rate falls over `final_steps`; training stops at the share of them that the coarse model's
-    cross-validation chose, the same for every model of a run.
+    The learning rate falls over `final_steps`; training stops at the share of them that the cross-validation of the
+    coarse model with this card chose.
     """
     recipe, classes = settings.segmentation, settings.data.classes
     stop = max(1, round(coarse.training["stop_share"] * recipe.final_steps))
