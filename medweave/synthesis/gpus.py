@@ -28,6 +28,7 @@ def train_in_processes(count: int, images: Sequence[ImageTable], settings: Setti
     Where these fail (one GPU is lost, a batch does not divide), this process goes on alone from their checkpoint, and
     meets what ended them if it ends it, too.
     """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -40,6 +41,7 @@ def train_in_processes(count: int, images: Sequence[ImageTable], settings: Setti
             rdzv_endpoint="127.0.0.1:0",
             max_restarts=0,
             start_method="spawn",
+            logs_specs=DefaultLogsSpecs(log_dir=str(work / "processes")),
         )
         try:
             elastic_launch(here, _train)(images, settings, work)
