@@ -283,11 +283,11 @@ class Quality(Section):
     """What a weak label must reach to be accepted, or to go to review.
 
     It is accepted from a predicted Dice of `accept` whose 90 % interval begins at `accept_low` or above; from `review`
-    on an expert decides; below it is rejected. With `beat_coarse` it must also reach the Dice that the coarse model
-    has on gold by itself, as a label that is worse teaches mistakes; not where the labels of gold, by cross-validation,
-    are no worse than the coarse model by more than one standard error. With a second opinion it goes to review where
-    the other mask contradicts it: their Dice is below `contradicted`. `slack` widens the bounds that gold sets on a
-    label's features.
+    on an expert decides; below it is rejected. Outside the bounds that gold sets on a label's features, which `slack`
+    widens, it is trusted one step less. With `beat_coarse` it must also reach the Dice that the coarse model has on
+    gold by itself, as a label that is worse teaches mistakes; not where the labels of gold, by cross-validation, are no
+    worse than the coarse model by more than one standard error. With a second opinion it goes to review where the other
+    mask contradicts it: their Dice is below `contradicted`.
 
     `on_drift` says what to do when accepted labels are unlike gold: a feature differs for sure and by a Cliff's delta
     of at least `drift_effect` (0.33 is a medium effect: Romano et al., 2006).

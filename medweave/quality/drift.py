@@ -137,7 +137,7 @@ def act_on_drift(
     """What to warn of `made` labels, a line a source; `report` is what `LabelReport.to_json` gave.
 
     Warned of are all made labels and the accepted ones. Only the accepted ones stop a run, as nothing else is trained
-    on: rejecting what is unlike gold is what the gate is for. Labels to review and rejected ones differ by what they
+    on: keeping out what is unlike gold is what the gate is for. Labels to review and rejected ones differ by what they
     were chosen for, and are in the report alone. Raises RunError for accepted labels that drifted, with `stop`.
     """
     if on_drift == "ignore":

@@ -68,16 +68,30 @@ def decide(
 ) -> tuple[Decision, float, str]:
     """Decide on a label and say why: the decision, its training weight, the reason.
 
-    Rejected: an empty mask, features out of bounds, predicted Dice below `settings.review`. To review: below
-    `settings.accept`, or not predicted (None), or with `low`, the lower end of its interval, below
-    `settings.accept_low` (None, no interval, counts as 0), or below `coarse_dice`, what the coarse model reaches by
-    itself: such a label would teach it mistakes. The weight is the predicted Dice (0..1) of an accepted label
-    and 0 of any other.
+    Rejected: an empty mask, predicted Dice below `settings.review`. To review: below `settings.accept`, or not
+    predicted (None), or with `low`, the lower end of its interval, below `settings.accept_low` (None, no interval,
+    counts as 0), or below `coarse_dice`, what the coarse model reaches by itself: such a label would teach it mistakes.
+    Out of bounds, where gold does not tell whether the prediction holds, a label that would be accepted goes to review,
+    and one that would go to review is rejected. The weight is the predicted Dice (0..1) of an accepted label and 0 of
+    any other.
     """
     if features["components"] == 0:
         return "reject", 0.0, "the mask is empty"
-    if broken := bounds.broken(features):
-        return "reject", 0.0, f"{broken} (from gold)"
+    decision, weight, reason = _by_dice(predicted_dice, low, settings, coarse_dice)
+    if decision != "reject" and (broken := bounds.broken(features)):
+        return ("review" if decision == "accept" else "reject"), 0.0, f"{broken} (from gold)"
+    return decision, weight, reason
+
+
+def kind_of(reason: str) -> str:
+    """A reason that `decide` or `choose_labels` gave, without the numbers that are the label's own."""
+    return re.sub(r"^(predicted Dice|second opinion|\w+) [\d.e+-]+( \(at least [\d.]+\))?", r"\1", reason)
+
+
+def _by_dice(
+    predicted_dice: float | None, low: float | None, settings: Quality, coarse_dice: float
+) -> tuple[Decision, float, str]:
+    """What `decide` says of a label within bounds."""
     if predicted_dice is None:
         return "review", 0.0, "the Dice could not be predicted"
     dice = f"predicted Dice {predicted_dice:.2f}" + ("" if low is None else f" (at least {low:.2f})")
@@ -90,8 +104,3 @@ def decide(
     if predicted_dice < coarse_dice:
         return "review", 0.0, f"{dice} is below {coarse_dice:.2f}, which the coarse model reaches on gold by itself"
     return "accept", predicted_dice, f"{dice} reaches {settings.accept:g}"
-
-
-def kind_of(reason: str) -> str:
-    """A reason that `decide` or `choose_labels` gave, without the numbers that are the label's own."""
-    return re.sub(r"^(predicted Dice|second opinion|\w+) [\d.e+-]+( \(at least [\d.]+\))?", r"\1", reason)

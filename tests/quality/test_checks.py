@@ -92,7 +92,7 @@ def test_each_label_gets_its_decision(made, gold, nothing, tmp_path):
         "good": "accept",
         "shifted": "review",
         "empty": "reject",
-        "huge": "reject",
+        "huge": "review",
         "blind": "review",
         "none": "reject",
     }
@@ -231,9 +231,10 @@ def test_few_groups_of_gold_promise_nothing(gold, gold_weak, made, tmp_path):
 def test_reasons_are_counted_by_decision(made, gold, nothing, tmp_path):
     table = check_labels(made, standard(gold, nothing, made), SETTINGS, 1, PIXELS, tmp_path / "work")
     counted = count_reasons(table)
-    assert counted["review"] == {"predicted Dice is below 0.6": 1, "the Dice could not be predicted": 1}
-    assert counted["reject"].pop("the mask is empty") == 1
-    ((reason, count),) = counted["reject"].items()
+    assert counted["reject"] == {"the mask is empty": 1}
+    assert counted["review"].pop("predicted Dice is below 0.6") == 1
+    assert counted["review"].pop("the Dice could not be predicted") == 1
+    ((reason, count),) = counted["review"].items()
     assert reason.startswith("area_share is outside ") and count == 1
 
 

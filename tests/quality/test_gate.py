@@ -55,13 +55,21 @@ def test_the_predicted_dice_decides(dice, decision, weight):
         (features(area_share=0.05), "area_share"),
         (features(components=5), "components 5 is outside 1 to 4"),
         (features(compactness=0.2), "compactness"),
-        (features(0, 0, 0), "the mask is empty"),
     ],
 )
-def test_what_gold_never_shows_is_rejected_whatever_the_dice(label, reason):
-    decision, weight, why = decide(0.95, 0.9, label, BOUNDS, SETTINGS)
+def test_what_gold_never_shows_is_trusted_one_step_less(label, reason):
+    decision, weight, why = decide(0.95, 0.9, label, BOUNDS, SETTINGS)  # accepted by its Dice
+    assert (decision, weight) == ("review", 0)
+    assert reason in why
+    decision, weight, why = decide(0.59, 0.5, label, BOUNDS, SETTINGS)  # to review by its Dice
     assert (decision, weight) == ("reject", 0)
     assert reason in why
+    assert decide(None, None, label, BOUNDS, SETTINGS)[0] == "reject"
+    assert decide(0.29, 0.2, label, BOUNDS, SETTINGS)[2] == "predicted Dice 0.29 (at least 0.20) is below 0.3"
+
+
+def test_an_empty_mask_is_rejected_whatever_the_dice():
+    assert decide(0.95, 0.9, features(0, 0, 0), BOUNDS, SETTINGS) == ("reject", 0, "the mask is empty")
 
 
 def test_without_bounds_only_an_empty_mask_is_rejected():
