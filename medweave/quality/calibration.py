@@ -13,6 +13,8 @@ TRUST_FEATURES = ("agreement", "expected_dice", "flip_agreement", "prompt_agreem
 """What speaks for a label the more the higher it is."""
 
 COVERAGE = 0.9
+LEAST_SPREAD = 0.1
+"""The spread of errors, up to a factor, where a Dice of 1 is predicted; where less is, it grows by what is less."""
 PRIOR_GROUPS = 4
 """How many groups a slope of zero weighs as much as: it pulls small samples towards their mean Dice."""
 MOST_FOLDS = 25
@@ -50,7 +52,8 @@ class Calibration:
     """A line from trust in `features` to Dice, and what leaving groups out showed about its errors.
 
     `folds` are the lines fitted without some groups, `fold_of[i]` the one that never saw pair i, `residuals[i]` its
-    absolute error there, `weights[i]` the pair's share of 1 / (groups + 1); all empty where nothing was calibrated.
+    absolute error there over the `spread` of what was predicted, `weights[i]` the pair's share of 1 / (groups + 1); all
+    empty where nothing was calibrated.
     """
 
     features: tuple[str, ...]
@@ -67,7 +70,9 @@ class Calibration:
 
         The interval is CV+ (Barber et al., "Predictive inference with the jackknife+", Annals of Statistics 2021) over
         groups of unequal size, each weighing the same (Lee, Barber, Willett, "Distribution-free inference with
-        hierarchical data", 2023): it holds for a label of a new group. From fewer than 9 groups it is 0..1.
+        hierarchical data", 2023): it holds for a label of a new group. Errors are taken relative to `spread` (locally
+        weighted, as in Lei et al., "Distribution-free predictive inference for regression", JASA 2018), so that it is
+        narrower where a high Dice is predicted. From fewer than 9 groups it is 0..1.
         """
         agreement = features.get("agreement")
         if agreement is None or not math.isfinite(agreement):
@@ -77,8 +82,8 @@ class Calibration:
         values = _matrix([features], self.features)
         dice = float(self.line(values)[0])
         centers = np.array([fold(values)[0] for fold in self.folds])[self.fold_of]
-        low = -_upper(self.residuals - centers, self.weights)
-        high = _upper(self.residuals + centers, self.weights)
+        reach = self.residuals * spread(centers)
+        low, high = -_upper(reach - centers, self.weights), _upper(reach + centers, self.weights)
         return dice, float(min(max(low, 0.0), dice)), float(max(min(high, 1.0), dice))
 
 
@@ -107,7 +112,16 @@ def fit_calibration(pairs: Sequence[Pair], known: Collection[str]) -> Calibratio
     folds = tuple(_fit(*(part[fold_of != fold] for part in (values, dice, weights))) for fold in np.unique(fold_of))
     found = np.array([folds[fold](row[None])[0] for fold, row in zip(fold_of, values, strict=True)])
     line = _fit(values, dice, weights)
-    return Calibration(features, line, folds, fold_of, np.abs(dice - found), weights / (len(names) + 1))
+    residuals = np.abs(dice - found) / spread(found)
+    return Calibration(features, line, folds, fold_of, residuals, weights / (len(names) + 1))
+
+
+def spread(predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How large errors are, up to a factor, where a Dice of 0..1 is predicted: what is left to 1, and a bit.
+
+    A label that is predicted to be good can fail as badly as any other, but fails less often.
+    """
+    return 1.0 - predicted + LEAST_SPREAD
 
 
 def folds_of(pairs: Sequence[Pair]) -> NDArray[np.intp]:

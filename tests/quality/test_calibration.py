@@ -22,26 +22,27 @@ def at(agreement, **others):
     return {"agreement": agreement, **others}
 
 
-def test_line_and_leave_one_out_residuals_by_hand():
+def test_line_and_leave_one_out_errors_by_hand():
     fitted = fit_calibration(pairs_of([0.0, 0.2, 0.4, 0.6], [0.1, 0.3, 0.4, 0.8], "abcd"), KNOWN)
     # least squares: means 0.3 and 0.4, Sxy = 0.22, Sxx = 0.2, slope 1.1, shrunk by 4 / (4 + 4)
     assert fitted.predict(at(0.0))[0] == pytest.approx(0.4 - 0.55 * 0.3)
     assert fitted.predict(at(0.8))[0] == pytest.approx(0.4 + 0.55 * 0.5)
     # without a: means 0.4 and 0.5, Sxy = 0.1, Sxx = 0.08, slope 1.25 x 3 / 7; at 0: 0.5 - 0.4 x slope
-    a = abs(0.1 - (0.5 - 0.4 * 1.25 * 3 / 7))
+    a = 0.5 - 0.4 * 1.25 * 3 / 7
     # without b: means 1/3 and 13/30, Sxy = 31/150, Sxx = 14/75, slope 31/28 x 3 / 7; at 0.2
-    b = abs(0.3 - (13 / 30 + (0.2 - 1 / 3) * 31 / 28 * 3 / 7))
+    b = 13 / 30 + (0.2 - 1 / 3) * 31 / 28 * 3 / 7
     # without c: means 4/15 and 2/5, Sxy = 11/50, Sxx = 14/75, slope 33/28 x 3 / 7; at 0.4
-    c = abs(0.4 - (0.4 + (0.4 - 4 / 15) * 33 / 28 * 3 / 7))
+    c = 0.4 + (0.4 - 4 / 15) * 33 / 28 * 3 / 7
     # without d: means 0.2 and 4/15, Sxy = 0.06, Sxx = 0.08, slope 0.75 x 3 / 7; at 0.6
-    d = abs(0.8 - (4 / 15 + 0.4 * 0.75 * 3 / 7))
-    assert fitted.residuals == pytest.approx((a, b, c, d))
+    d = 4 / 15 + 0.4 * 0.75 * 3 / 7
+    errors = [abs(dice - found) / (1.1 - found) for dice, found in zip([0.1, 0.3, 0.4, 0.8], [a, b, c, d], strict=True)]
+    assert fitted.residuals == pytest.approx(errors)
 
 
 def test_a_group_is_left_out_as_a_whole_and_weighs_like_any_other():
     fitted = fit_calibration(pairs_of([0.1, 0.3, 0.8], [0.2, 0.4, 0.9], "aab"), KNOWN)
     # without a: b alone, a flat line at 0.9; without b: a's line has slope 1 x 1 / 5 through (0.2, 0.3)
-    assert fitted.residuals == pytest.approx((0.7, 0.5, 0.9 - (0.3 + 0.6 / 5)))
+    assert fitted.residuals == pytest.approx((0.7 / 0.2, 0.5 / 0.2, (0.9 - 0.42) / (1.1 - 0.42)))
     # groups weigh the same: means (0.1 + 0.3 + 2 x 0.8) / 4 = 0.5 and 0.6,
     # Sxy = (0.4 x 0.4 + 0.2 x 0.2) / 2 + 0.3 x 0.3 = 0.19, Sxx = (0.16 + 0.04) / 2 + 0.09 = 0.19, slope 1 x 2 / 6
     assert fitted.predict(at(0.8))[0] == pytest.approx(0.6 + 0.3 / 3)
@@ -69,9 +70,9 @@ def test_a_feature_is_used_where_both_sides_have_it():
     assert fit_calibration(pairs, {"area_share"}).predict(at(0.9))[0] == pytest.approx(0.5)  # the mean is left
 
 
-def flat(count, group_size=1):
-    """Folds with one line (0.5), residuals 0.01, 0.02, ...; every pair, or two in a row, a group."""
-    line = Line(np.zeros(1), np.ones(1), 0.5, 0.0)
+def flat(count, group_size=1, level=0.5):
+    """Folds with one line (the level), errors 0.01, 0.02, ... of its spread; every pair, or two in a row, a group."""
+    line = Line(np.zeros(1), np.ones(1), level, 0.0)
     groups = count // group_size
     weights = np.full(count, 1 / (group_size * (groups + 1)))
     residuals = np.arange(1, count + 1) / 100
@@ -79,15 +80,20 @@ def flat(count, group_size=1):
 
 
 def test_interval_ends_are_ranks_by_hand():
-    # rank ceil(0.9 x 11) = 10 of 10, the largest; 18 of 19, the second largest
-    assert flat(10).predict(at(0.3)) == pytest.approx((0.5, 0.4, 0.6))
-    assert flat(19).predict(at(0.3)) == pytest.approx((0.5, 0.32, 0.68))
+    # rank ceil(0.9 x 11) = 10 of 10, the largest; 18 of 19, the second largest; times 1.1 - 0.5
+    assert flat(10).predict(at(0.3)) == pytest.approx((0.5, 0.5 - 0.06, 0.5 + 0.06))
+    assert flat(19).predict(at(0.3)) == pytest.approx((0.5, 0.5 - 0.108, 0.5 + 0.108))
     assert flat(8).predict(at(0.3)) == (0.5, 0, 1)
+
+
+def test_the_interval_is_narrower_where_more_is_predicted():
+    # the same relative errors, of which the largest is 0.1; times 1.1 - 0.9
+    assert flat(10, level=0.9).predict(at(0.3)) == pytest.approx((0.9, 0.88, 0.92))
 
 
 def test_interval_ends_count_groups_not_labels():
     # ten groups of two: each label weighs 1/22, and 20/22 suffices from the 20th on (19/22 < 0.9): the largest
-    assert flat(20, 2).predict(at(0.3)) == pytest.approx((0.5, 0.3, 0.7))
+    assert flat(20, 2).predict(at(0.3)) == pytest.approx((0.5, 0.5 - 0.12, 0.5 + 0.12))
     # eight groups of two can promise 16/18 at most
     assert flat(16, 2).predict(at(0.3)) == (0.5, 0, 1)
 
@@ -108,7 +114,24 @@ def test_the_interval_covers_at_its_rate():
         covered.append(low <= y[20] <= high)
         width.append(high - low)
     assert 0.86 <= np.mean(covered) <= 0.96
-    assert np.mean(width) < 4.5 * 0.08  # the exact interval is 3.3 deviations wide
+    assert np.mean(width) < 5 * 0.08  # the exact interval is 3.3 deviations wide
+
+
+def test_the_interval_covers_good_and_bad_labels_alike_where_errors_are_as_large_as_what_is_left_to_one():
+    rng = np.random.default_rng(9)
+    covered, width, good = [], [], []
+    for _ in range(400):
+        x = rng.uniform(0.2, 1, 26)
+        mean = 0.1 + 0.8 * x
+        y = np.clip(mean + rng.normal(0, 0.15, 26) * (1.1 - mean), 0, 1)
+        _, low, high = fit_calibration(pairs_of(x[:25], y[:25], range(25)), KNOWN).predict(at(x[25]))
+        covered.append(low <= y[25] <= high)
+        width.append(high - low)
+        good.append(x[25] > 0.6)
+    covered, width, good = np.array(covered), np.array(width), np.array(good)
+    assert 0.86 <= covered[good].mean() <= 0.98
+    assert 0.86 <= covered[~good].mean() <= 0.98
+    assert width[good].mean() < 0.65 * width[~good].mean()
 
 
 def test_the_interval_covers_new_groups_of_many_labels():
