@@ -40,7 +40,8 @@ class Judged:
     group_id: str
     decision: str
     predicted: float
-    held: bool
+    low: float
+    high: float
     dice: float
 
 
@@ -56,8 +57,10 @@ def main() -> None:
         judged = _judge(folder)
         by_decision = [[one for one in judged if one.decision == decision] for decision in DECISIONS]
         told = " | ".join(_mean([one.dice for one in some], some) for some in by_decision)
-        held = _mean([one.held for one in judged], judged)
-        print(f"| {folder.name} | {len(judged)} | {_rank_correlation(judged)} | {told} | {held} |", flush=True)
+        held = _mean([one.low <= one.dice <= one.high for one in judged], judged)
+        width = np.mean([one.high - one.low for one in judged])
+        rank = _rank_correlation(judged)
+        print(f"| {folder.name} | {len(judged)} | {rank} | {told} | {held} | {width:.2f} |", flush=True)
 
 
 def _judge(folder: Path) -> list[Judged]:
@@ -84,7 +87,7 @@ def _compared(row: ImageRow, true: ImageRow, settings: Settings) -> Judged | Non
         return None
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
     dice = mask_dice(read_mask(row.mask, classes, max_pixels), read_mask(true.mask, classes, max_pixels), classes)
-    return Judged(row.group_id, str(row.decision), row.predicted_dice, row.low <= dice <= row.high, dice)
+    return Judged(row.group_id, str(row.decision), row.predicted_dice, row.low, row.high, dice)
 
 
 def _mean(values: Sequence[float], judged: Sequence[Judged]) -> str:
