@@ -44,7 +44,7 @@ def train_coarse(
     count = min(settings.folds, len(set(groups)))
     folds = group_folds(groups, count, seed)
     held_out_of = dict(zip(groups, folds.tolist(), strict=True))
-    if cross_fit:
+    if cross_fit and count > 1:
         held_out_of = _folds_of_others(data, count, seed) | held_out_of
     steps = snapshots(settings.coarse_steps, settings.evaluations)
     architecture = architecture_of(settings, len(classes))

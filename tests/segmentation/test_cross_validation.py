@@ -97,6 +97,12 @@ def test_there_are_no_more_folds_than_groups(tmp_path, recipe, compute):
     assert sorted(coarse.card.training["folds"].values()) == [0, 1, 2]
 
 
+def test_where_one_member_sees_all_no_label_is_held_out(tmp_path, seen, recipe, compute):
+    coarse = train_coarse(make_discs(3, gold=1), ("disc",), recipe, compute, 0, tmp_path, cross_fit=True)
+    assert seen == [{"g0", "g1", "g2"}]
+    assert coarse.unseen_member("g1") is None
+
+
 def test_of_one_group_there_is_one_member_and_nothing_is_measured(tmp_path, recipe, compute):
     coarse = train_coarse(make_discs(1), ("disc",), recipe, compute, 0, tmp_path)
     assert len(coarse.members) == 1
