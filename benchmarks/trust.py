@@ -54,6 +54,10 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     for folder in arguments.folders:
         judged = _judge(folder)
+        if not judged:
+            raise SystemExit(
+                f"{folder}: no test image gets a label with an interval; give a run whose labeler makes labels"
+            )
         by_decision = [[one for one in judged if one.decision == decision] for decision in DECISIONS]
         told = " | ".join(_mean([one.dice for one in some], some) for some in by_decision)
         held = _mean([one.low <= one.dice <= one.high for one in judged], judged)

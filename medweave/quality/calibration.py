@@ -14,7 +14,7 @@ TRUST_FEATURES = ("agreement", "expected_dice", "flip_agreement", "prompt_agreem
 
 COVERAGE = 0.9
 LEAST_SPREAD = 0.1
-"""The spread of errors, up to a factor, where a Dice of 1 is predicted; where less is, it grows by what is less."""
+"""The `spread` where a Dice of 1 is predicted."""
 PRIOR_GROUPS = 4
 """How many groups a slope of zero weighs as much as: it pulls small samples towards their mean Dice."""
 MOST_FOLDS = 25
