@@ -140,8 +140,9 @@ def check_labels(
     """Clean, measure and judge every label of `table`; the rows, in order, go to a table in the folder `work`.
 
     A row gets the cleaned mask (its `made_by` and `label_id` say how it was cleaned), `features`, `predicted_dice`,
-    `low`, `high`, `decision` and `weight`; the reason stands in `made_by["reason"]` and is no part of `label_id`. A
-    row without a label is rejected. Goes on after the shards that `work` already has.
+    `low`, `high`, `decision` and `weight`; the reason stands in `made_by["reason"]` and is no part of `label_id`. The
+    interval of a label out of bounds is 0 to 1, as gold shows no such label that would vouch for it. A row without a
+    label is rejected. Goes on after the shards that `work` already has.
     """
 
     def checked(row: ImageRow) -> ImageRow:
@@ -178,6 +179,8 @@ def _check(row: ImageRow, standard: Standard, settings: Quality, classes: int, m
     predicted, low, high = standard.calibration.predict(trust_features(row, features))
     by_itself = standard.coarse_dice if settings.beat_coarse and not standard.as_good else 0.0
     decision, weight, reason = decide(predicted, low, features, bounds, settings, by_itself)
+    if low is not None and bounds.broken(features):
+        low, high = 0.0, 1.0
     made_by: dict[str, Any] = {**row.made_by, "cleanup": _cleanup(settings, bounds)}
     labelled = row.with_label(row.label_source, MaskRef(png=encode_mask(mask)), made_by)
     return replace(

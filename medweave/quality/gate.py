@@ -96,7 +96,7 @@ def _by_dice(
         return "review", 0.0, "the Dice could not be predicted"
     dice = f"predicted Dice {predicted_dice:.2f}" + ("" if low is None else f" (at least {low:.2f})")
     if predicted_dice < settings.review:
-        return "reject", 0.0, f"{dice} is below {settings.review:g}"
+        return "reject", 0.0, f"predicted Dice {predicted_dice:.2f} is below {settings.review:g}"
     if predicted_dice < settings.accept:
         return "review", 0.0, f"{dice} is below {settings.accept:g}"
     if (low or 0.0) < settings.accept_low:

@@ -125,6 +125,15 @@ def test_where_labels_are_worse_one_must_be_as_good_as_what_the_coarse_model_see
     assert rows["good"].decision == "accept"
 
 
+def test_gold_vouches_for_no_dice_of_a_label_out_of_bounds(made, gold, gold_weak, tmp_path):
+    against = standard(gold, gold_weak, made)
+    rows = checked(made, against, tmp_path / "work")
+    # All have an agreement of 1, so that the same Dice is predicted; one disc is larger than gold ever shows.
+    assert rows["huge"].predicted_dice == rows["good"].predicted_dice
+    assert (rows["huge"].low, rows["huge"].high) == (0.0, 1.0)
+    assert 0.4 < rows["good"].low < rows["good"].predicted_dice < rows["good"].high
+
+
 @pytest.mark.parametrize(
     ("source", "labels", "expected"),
     [

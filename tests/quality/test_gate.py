@@ -65,7 +65,7 @@ def test_what_gold_never_shows_is_trusted_one_step_less(label, reason):
     assert (decision, weight) == ("reject", 0)
     assert reason in why
     assert decide(None, None, label, BOUNDS, SETTINGS)[0] == "reject"
-    assert decide(0.29, 0.2, label, BOUNDS, SETTINGS)[2] == "predicted Dice 0.29 (at least 0.20) is below 0.3"
+    assert decide(0.29, 0.2, label, BOUNDS, SETTINGS)[2] == "predicted Dice 0.29 is below 0.3"
 
 
 def test_an_empty_mask_is_rejected_whatever_the_dice():
