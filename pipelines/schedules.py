@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from zenml.models import ScheduleResponse
 
 
+REPLACED = "-replaced"
+"""Ends the name of a schedule until the one that takes its place is made."""
+
+
 def on_cluster() -> bool:
     """Whether schedules are the active stack's, and not this machine's."""
     configure()
@@ -24,7 +28,8 @@ def on_cluster() -> bool:
 def create(name: str, cron: str, settings: Settings) -> bool:
     """Schedule the training pipeline, in place of a schedule of this name; True when there was one.
 
-    The CronJob keeps the image and the settings of now, so that a change of either needs a new one.
+    The CronJob keeps the image and the settings of now, so that a change of either needs a new one. The schedule that
+    is there goes when the new one is made, and stays as it is when that fails.
     """
     from zenml import Model
 
@@ -71,11 +76,23 @@ def _create(
     from pipelines.hooks import told_failure
 
     options = {**options, **cluster.of_pipeline(settings, pipeline, *arguments)}
-    there = bool(_found(name))
-    if there:
-        delete(name)
+    before = name + REPLACED
+    if _found(name):
+        if _found(before):
+            delete(before)
+        _rename(name, before)
     schedule = Schedule(name=name, cron_expression=cron)
-    pipeline.with_options(run_name=run_name, schedule=schedule, on_failure=told_failure, **options)(*arguments)
+    try:
+        pipeline.with_options(run_name=run_name, schedule=schedule, on_failure=told_failure, **options)(*arguments)
+    except BaseException:
+        if _found(name):
+            delete(name)
+        if _found(before):
+            _rename(before, name)
+        raise
+    there = bool(_found(before))
+    if there:
+        delete(before)
     return there
 
 
@@ -111,6 +128,14 @@ def delete(name: str) -> None:
         except ApiException as error:
             if error.status != 404:
                 raise
+
+
+def _rename(name: str, to: str) -> None:
+    """Change what ZenML calls a schedule; its CronJob goes on."""
+    from zenml.client import Client
+    from zenml.models import ScheduleUpdate
+
+    Client().zen_store.update_schedule(_one(name).id, ScheduleUpdate(name=to))
 
 
 def _found(name: str) -> list[ScheduleResponse]:

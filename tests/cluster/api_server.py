@@ -31,14 +31,15 @@ Object = dict[str, Any]
 class Cluster:
     """Objects by kind and name, one namespace, and the processes of its pods.
 
-    What is asked for is answered unless it is in `denied` (`verb resource`) or comes without `token`. Pods that ask for
-    GPUs stay pending while `gpus` is 0, and those of an image in `missing_images` cannot pull it. `peaks` are the most
-    bytes of memory that a pod had.
+    What is asked for is answered unless it is in `denied` or `over_quota` (`verb resource`; access reviews know of the
+    former alone), or comes without `token`. Pods that ask for GPUs stay pending while `gpus` is 0, and those of an
+    image in `missing_images` cannot pull it. `peaks` are the most bytes of memory that a pod had.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.namespace, self.token = folder, "medweave", "secret"
         self.gpus, self.denied, self.missing_images, self.refusal = 0, set(), set(), None
+        self.over_quota: set[str] = set()
         self.objects: dict[str, dict[str, Object]] = {
             kind: {} for kind in ("jobs", "cronjobs", "pods", "secrets", "events", "serviceaccounts", "nodes")
         }
@@ -257,6 +258,8 @@ class Handler(BaseHTTPRequestHandler):
         verb = self.VERBS[self.command] if name or self.command == "POST" else "list"
         if f"{verb} {kind}" in cluster.denied:
             raise Refused(403, f"you may not {verb} {kind}")
+        if f"{verb} {kind}" in cluster.over_quota:
+            raise Refused(403, f"exceeded quota: {kind}")
         if part == "log":
             if name not in cluster.logs:
                 raise Refused(400, f"container of {name} has no log")

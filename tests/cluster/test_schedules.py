@@ -1,6 +1,9 @@
 """Schedules as CronJobs: made, replaced, changed, paused, deleted, and started out of their time."""
 
+import json
+
 import pytest
+from zenml.orchestrators.exceptions import PipelineSubmissionError
 
 from medweave.config import Settings
 from medweave.errors import InputError, RunError
@@ -40,6 +43,22 @@ def test_without_the_right_to_make_cron_jobs_nothing_is_left(stack, cluster):
     with pytest.raises(InputError, match="rights: in medweave you may not create cronjobs"):
         schedules.create("weekly", "0 3 * * 0", TASK)
     assert schedules.listed() == []
+
+
+def test_a_schedule_stays_where_another_cannot_take_its_place(stack, cluster):
+    schedules.create("weekly", "0 3 * * 0", TASK)
+    before = json.dumps(cluster.objects["cronjobs"])
+    cluster.over_quota = {"create cronjobs"}
+    for name in ("weekly", "other"):
+        with pytest.raises(PipelineSubmissionError, match="exceeded quota: cronjobs"):
+            schedules.create(name, "0 4 * * 0", TASK)
+        assert schedules.listed() == [("weekly", "0 3 * * 0", True)]
+        assert json.dumps(cluster.objects["cronjobs"]) == before
+    cluster.over_quota = set()
+    assert schedules.create("weekly", "0 4 * * 0", TASK) is True
+    assert schedules.listed() == [("weekly", "0 4 * * 0", True)]
+    assert [job["spec"]["schedule"] for job in cluster.objects["cronjobs"].values()] == ["0 4 * * 0"]
+    schedules.delete("weekly")
 
 
 @pytest.fixture
