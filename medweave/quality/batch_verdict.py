@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from medweave.config import Monitoring
-from medweave.quality.joint_test import ColumnDifference, compare_columns
+from medweave.quality.joint_test import compare_columns
+from medweave.quality.two_samples import Difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ EXAMPLES = 4
 class Column:
     """What one column of a batch says beside the same column of a reference.
 
-    `effect`, `spread` and the adjusted `p` are those of `ColumnDifference`; `usual` is the range of effects that
+    `effect`, `spread` and the adjusted `p` are those of `compare_columns`; `usual` is the range of effects that
     earlier batches lead to expect, or None while there are too few. `typical` and `extreme` are image ids: those
     nearest to the batch's median, and those that went farthest the way that the column moved.
     """
@@ -128,7 +129,7 @@ def _column(
     name: str,
     against: str,
     sides: Sequence[pd.DataFrame],
-    found: ColumnDifference,
+    found: Difference,
     past: Sequence[float],
     comparisons: int,
     settings: Monitoring,
@@ -163,7 +164,7 @@ def _column(
     )
 
 
-def _way(found: ColumnDifference) -> Literal["higher", "lower", "wider", "narrower", "same"]:
+def _way(found: Difference) -> Literal["higher", "lower", "wider", "narrower", "same"]:
     if found.size == 0:
         return "same"
     if abs(found.effect) >= abs(found.spread):

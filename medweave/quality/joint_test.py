@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from medweave.quality.two_samples import Difference
 
 RESAMPLES = 1999
 CHUNK = 500
 TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True)
-class ColumnDifference:
-    """How one column of a sample differs from a reference.
-
-    `effect` is Cliff's delta of the values and `spread` that of their distances from the middle of both samples, each
-    in -1..1 (see `two_samples.Difference`); of a column of 0 and 1 the effect is the difference of the rates. `p` is
-    adjusted for all columns. A column that is constant or unknown in either sample has 0, 0 and 1.
-    """
-
-    effect: float
-    spread: float
-    p: float
-
-    @property
-    def size(self) -> float:
-        """The larger of |effect| and |spread|, 0..1."""
-        return max(abs(self.effect), abs(self.spread))
-
-
 def compare_columns(
     reference: NDArray[np.floating], values: NDArray[np.floating], seed: int, resamples: int = RESAMPLES
-) -> list[ColumnDifference]:
+) -> list[Difference]:
     """Compare the columns of `values` (mxC) with those of `reference` (nxC); NaN is a value that is not known.
+
+    Of a column of 0 and 1 the effect is the difference of the rates. `p` is adjusted for all columns. A column that is
+    constant or unknown in either sample has an effect of 0, a spread of 0 and a p of 1.
 
     Rows are shuffled between the samples as a whole, so that the columns keep what they have to do with each other, and
     p is adjusted by the largest standardised statistic (Westfall and Young, Resampling-Based Multiple Testing, 1993,
@@ -69,7 +53,7 @@ def compare_columns(
     deviation[deviation < TOLERANCE] = np.inf
     p = _step_down(_largest(observed / scale / deviation)[0], _largest(resampled / deviation))
     effect, spread = observed[0].reshape(2, -1)
-    return [ColumnDifference(float(e), float(s), float(a)) for e, s, a in zip(effect, spread, p, strict=True)]
+    return [Difference(float(e), float(s), float(a)) for e, s, a in zip(effect, spread, p, strict=True)]
 
 
 def _memberships(rng: np.random.Generator, n: int, m: int, count: int) -> NDArray[np.float64]:
