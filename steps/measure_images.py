@@ -11,6 +11,7 @@ from medweave.data.images import list_images
 from medweave.errors import InputError
 from medweave.monitoring import Observers, measure, measured_training, monitoring_folder
 from medweave.monitoring.reference import training_rows
+from medweave.progress import say
 from medweave.segmentation import Segmenter
 from medweave.shared import shared
 from medweave.tracking import champion, connect, find_version, resolve_model
@@ -34,16 +35,27 @@ def measure_images(
         for role, uri in (("champion", current and current.model_uri), ("challenger", _challenger(client, settings)))
         if uri and current
     }
-    given = {image_id: MaskRef(uri=uri) for image_id, uri in list_images(labels)} if labels else {}
+    given = _given(labels, batch) if labels else None
     observers = Observers(champion=models.get("champion"), challenger=models.get("challenger"), labels=given)
     rows = training_rows([gold, unlabeled], settings.seed)
     kept = monitoring_folder(settings) / settings.task / "training"
     with shared(kept):
-        training, neighbours = measured_training(rows, observers, settings.data, bool(given), kept)
+        training, neighbours = measured_training(rows, observers, settings.data, given is not None, kept)
     with work_folder("measure_images", str(get_step_context().step_run.id)) as work:
         measured = measure(batch, replace(observers, neighbours=neighbours), settings.data, work)
-    whose = "given" if given else "champion" if current else "none"
+    whose = "given" if given is not None else "champion" if current else "none"
     return measured, training, {"champion": current.model_uri if current else None, "labels": whose}
+
+
+def _given(folder: str, batch: ImageTable) -> dict[str, MaskRef]:
+    """The masks of the batch's images. Raises InputError where there are none, and says how many are missing."""
+    masks = dict(list_images(folder))
+    found = {row.image_id: MaskRef(uri=masks[row.image_id]) for row in batch if row.image_id in masks}
+    if not found and len(batch):
+        raise InputError(f"{folder}: no mask is named like an image of the batch; give masks of these images")
+    if missing := len(batch) - len(found):
+        say(f"warning: {missing} of {len(batch)} images have no mask in {folder}; their labels are not watched")
+    return found
 
 
 def _challenger(client: Any, settings: Settings) -> str | None:

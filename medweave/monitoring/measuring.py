@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,14 @@ OF_A_LABEL = tuple(name for name in SHAPE_FEATURES if name not in ("area_share",
 class Observers:
     """Who looks at the images: training images to be near to, models, and labels made elsewhere (image id to mask).
 
-    Without labels the champion's predictions are the labels; without either only the images are watched.
+    Without `labels` the champion's predictions are the labels; without either only the images are watched. With them an
+    image that has none is watched without.
     """
 
     neighbours: Neighbours | None = None
     champion: Segmenter | None = None
     challenger: Segmenter | None = None
-    labels: Mapping[str, MaskRef] = field(default_factory=dict)
+    labels: Mapping[str, MaskRef] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _measured(rows: Sequence[ImageRow], observers: Observers, data: Data) -> lis
             features |= _of_champion(image, predicted, champion, k)
             if label is not None:
                 features["label.agreement"] = mask_dice(label, predicted, len(data.classes))
-            elif observers.champion is not None:
+            elif observers.champion is not None and observers.labels is None:
                 label, made_by = predicted, {"segmenter": observers.champion.digest}
             if challenger is not None:
                 features["model.disagreement"] = 1 - mask_dice(predicted, challenger.masks[k], len(data.classes))
@@ -112,7 +113,7 @@ def _given(
     row: ImageRow, image: NDArray[np.uint8], observers: Observers, data: Data
 ) -> tuple[NDArray[np.uint8] | None, dict[str, str]]:
     """The label made elsewhere, if there are such."""
-    if row.image_id not in observers.labels:
+    if observers.labels is None or row.image_id not in observers.labels:
         return None, {}
     mask = read_mask(observers.labels[row.image_id], len(data.classes), data.max_pixels)
     if mask.shape != image.shape[:2]:

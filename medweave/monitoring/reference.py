@@ -39,7 +39,7 @@ def measured_training(
     """
     neighbours = Neighbours.of(rows, data.max_pixels)
     labels = {row.image_id: row.mask for row in rows if row.mask and row.label_source == "gold"}
-    observers = replace(observers, neighbours=neighbours, labels=labels if labelled_elsewhere else {})
+    observers = replace(observers, neighbours=neighbours, labels=labels if labelled_elsewhere else None)
     kept = folder / _key(rows, observers, labelled_elsewhere)
     if not (kept / "manifest.json").exists():
         folder.mkdir(parents=True, exist_ok=True)

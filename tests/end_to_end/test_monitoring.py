@@ -96,13 +96,16 @@ def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, inbox):
     assert (alone.status, alone.err.splitlines()[-1].endswith("ok: nothing new")) == (0, True)
 
 
-def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, tmp_path):
-    empty = tmp_path / "empty"
+def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, new_images, tmp_path):
+    empty, other = tmp_path / "empty", tmp_path / "other"
     empty.mkdir()
+    other.mkdir()
+    cv2.imwrite(str(other / "another.png"), np.zeros((64, 64), np.uint8))
     for images, more, told in (
         (empty, (), "no images here"),
         (tmp_path / "absent", (), "no such folder"),
         (empty, ("--since", "yesterday"), "--since yesterday: is no time"),
+        (new_images[0], ("--labels", other), f"{other}: no mask is named like an image of the batch"),
     ):
         ended = monitor(medweave, trained, images, tmp_path / "out", *more)
         assert ended.status == 2

@@ -45,7 +45,7 @@ def busi():
 def verdict(training, images, folder, masks=None):
     """What a first batch reads, and its moved columns."""
     data = Data()
-    labels = {path.stem: MaskRef(uri=str(path)) for path in masks.iterdir()} if masks else {}
+    labels = {path.stem: MaskRef(uri=str(path)) for path in masks.iterdir()} if masks else None
     observers = Observers(labels=labels)
     table, problems = take_batch(str(images), None, None, data.max_pixels, folder / "taken")
     assert problems == []
