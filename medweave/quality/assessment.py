@@ -13,12 +13,16 @@ from medweave.quality.calibration import Pair, fit_calibration, folds_of
 
 @dataclass(frozen=True)
 class Judged:
-    """A pair with the Dice and interval that a calibration without its group predicts."""
+    """A pair with the Dice and interval that a calibration without its group predicts.
+
+    `lead` is how far the prediction is above the mean Dice of what that calibration learnt from.
+    """
 
     pair: Pair
     predicted: float
     low: float
     high: float
+    lead: float
 
 
 def cross_validated(pairs: Sequence[Pair], known: Collection[str]) -> list[Judged]:
@@ -33,15 +37,19 @@ def cross_validated(pairs: Sequence[Pair], known: Collection[str]) -> list[Judge
         for pair in (pair for pair, own in zip(pairs, folds, strict=True) if own == fold):
             predicted, low, high = others.predict(pair.features)
             if predicted is not None and low is not None and high is not None:
-                judged.append(Judged(pair, predicted, low, high))
+                judged.append(Judged(pair, predicted, low, high, others.lead(pair.features)))
     return judged
 
 
 def rank_correlation(judged: Sequence[Judged]) -> float | None:
-    """Spearman's correlation of predicted and true Dice, -1..1; None where either does not vary."""
+    """Spearman's correlation of predicted and true Dice, -1..1; None where either does not vary.
+
+    Ranked are the leads: a label that is better than the others was predicted from a lower mean than they were, so that
+    the predictions themselves fall as the truth rises wherever features say little.
+    """
     from scipy.stats import rankdata
 
-    ranks = [rankdata([one.predicted for one in judged]), rankdata([one.pair.dice for one in judged])]
+    ranks = [rankdata([one.lead for one in judged]), rankdata([one.pair.dice for one in judged])]
     if not judged or any(np.ptp(rank) == 0 for rank in ranks):
         return None
     return float(np.corrcoef(ranks)[0, 1])

@@ -44,7 +44,11 @@ class Line:
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Dice 0..1 of labels, from their features n x f (NaN where missing)."""
-        return np.clip(self.intercept + self.slope * _trust(values, self.means, self.deviations), 0.0, 1.0)
+        return np.clip(self.intercept + self.lead(values), 0.0, 1.0)
+
+    def lead(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far the Dice of labels is above the mean of those that the line was fitted to."""
+        return self.slope * _trust(values, self.means, self.deviations)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class Calibration:
         reach = self.residuals * spread(centers)
         low, high = -_upper(reach - centers, self.weights), _upper(reach + centers, self.weights)
         return dice, float(min(max(low, 0.0), dice)), float(max(min(high, 1.0), dice))
+
+    def lead(self, features: Mapping[str, float]) -> float:
+        """How far the predicted Dice is above the mean of those it was learnt from; 0 without calibration."""
+        return 0.0 if self.line is None else float(self.line.lead(_matrix([features], self.features))[0])
 
 
 def fit_calibration(pairs: Sequence[Pair], known: Collection[str]) -> Calibration:
