@@ -46,7 +46,7 @@ for command in (lineage, promote, rollback, export, serve, monitor, dashboard):
     app.command()(command)
 
 Output = Annotated[
-    Path | None, typer.Option("--output", help="Folder for summary.json and the pages. [default: output/TASK]")
+    Path | None, typer.Option("--output", help="Folder for summary.json and the pages.", show_default="output/TASK")
 ]
 
 
@@ -153,9 +153,11 @@ def labels_review(
 ) -> None:
     """Write the labels whose correction helps most: images, masks, COCO, and a page to look through."""
     from medweave.review import write_queue
+    from pipelines.cluster import require_seen_corrections
     from pipelines.references import weak_labels_of
 
     labels, settings, run_id = weak_labels_of(run)
+    require_seen_corrections(settings)
     written = write_queue(labels, settings.data, settings.task, run_id, to, count)
     progress.say(f"{written} labels to review in {to}; look at {to / 'review.html'}")
 
@@ -163,7 +165,7 @@ def labels_review(
 @labels_app.command("import")
 def labels_import(
     folder: Annotated[Path, typer.Argument(help="A folder of 'labels review', with corrected masks in it.")],
-    by: Annotated[str | None, typer.Option(help="Who corrected. [default: your user name]")] = None,
+    by: Annotated[str | None, typer.Option(help="Who corrected.", show_default="your user name")] = None,
     format_: Annotated[
         Literal["png", "coco"], typer.Option("--format", help="What was corrected: masks/ or annotations.json.")
     ] = "png",
@@ -202,7 +204,8 @@ def weights_list(json_: Json = False, debug: Debug = False, quiet: Quiet = False
 def weights_fetch(
     name: Annotated[str, typer.Argument(help="A name that 'medweave weights list' shows.")],
     from_: Annotated[
-        str | None, typer.Option("--from", help="A path, a URL or hf:OWNER/NAME/FILE. [default: the publisher's URL]")
+        str | None,
+        typer.Option("--from", help="A path, a URL or hf:OWNER/NAME/FILE.", show_default="the publisher's URL"),
     ] = None,
     debug: Debug = False,
     quiet: Quiet = False,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from medweave.config import Cluster, Pod, Settings
+from medweave.data.corrections import store_of
 from medweave.errors import InputError
 from pipelines.stacks import IMAGE
 
@@ -32,6 +33,15 @@ def is_kubernetes() -> bool:
     from zenml.client import Client
 
     return bool(Client().active_stack.orchestrator.flavor == "kubernetes")
+
+
+def require_seen_corrections(settings: Settings) -> None:
+    """Raise InputError where pods would not see what `medweave labels import` keeps."""
+    if is_kubernetes() and "://" not in store_of(settings.data, settings.task).location:
+        raise InputError(
+            "data.corrections: the run kept none in object storage, and pods do not see a folder of this machine; set "
+            "it to a URI such as s3://bucket/corrections and run again"
+        )
 
 
 def of_pipeline(settings: Settings, pipeline: Pipeline, *arguments: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from medweave.config import Settings
+from medweave.data.sources import root_of
 from medweave.errors import InputError, RunError
 from medweave.progress import say
 from medweave.tracking import SystemMetrics, add_samples, connect, keep_rest, kept, log_samples
@@ -40,7 +41,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     end: the results are in `output` then, too.
     """
     started = time.monotonic()
-    _prepare(output)
+    _check_writable(output)
     store.configure(debug)
     open_store()
     from zenml import Model
@@ -49,14 +50,14 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     from steps.cost import label_seconds, peak_memory_mb
     from steps.refresh import refresh
 
+    # Where the images are must not depend on where a later command is given.
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": root_of(settings.data)})})
     name = new_name(settings.task)
+    options = cluster.of_pipeline(settings, training, settings)
+    _clear(output)
     with SystemMetrics() as measured:
         try:
-            training.with_options(
-                run_name=name,
-                model=Model(name=settings.model_name),
-                **cluster.of_pipeline(settings, training, settings),
-            )(settings)
+            training.with_options(run_name=name, model=Model(name=settings.model_name), **options)(settings)
         except Exception:
             if debug or not runs_named(name) or cluster.is_kubernetes():
                 raise
@@ -104,16 +105,20 @@ def _exception_class(source: str | None) -> type[BaseException]:
     return getattr(import_module(module), name) if module.startswith("medweave.") else Exception
 
 
-def _prepare(output: Path) -> None:
+def _check_writable(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
-        for file in RESULTS:
-            (output / file).unlink(missing_ok=True)
         probe = output / ".writable"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror}); choose another --output") from None
+
+
+def _clear(output: Path) -> None:
+    """Remove an earlier run's results, so that none are there but of the run that begins."""
+    for file in RESULTS:
+        (output / file).unlink(missing_ok=True)
 
 
 def open_store() -> None:
@@ -164,7 +169,7 @@ def raise_if_failed(run: PipelineRunResponse) -> None:
         if step.status == ExecutionStatus.FAILED and step.exception_info is not None:
             error = explain(step.exception_info.source, step.exception_info.message or "failed without a message")
             if isinstance(error, RunError):
-                raise RunError(f"step {name}: {error}")
+                raise RunError(f"step {name}: {error} (run:{run.id})")
             raise error
     if cluster.is_kubernetes() and (words := last_words(run.id)):
         raise RunError(words)

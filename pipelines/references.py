@@ -54,5 +54,5 @@ def weak_labels_of(reference: str) -> tuple[ImageTable, Settings, str]:
 
 
 def settings_of(run: PipelineRunResponse) -> Settings:
-    """The settings of a training run that got as far as its report."""
-    return Settings.model_validate(run.steps["report"].config.parameters["settings"])
+    """The settings of a training run."""
+    return Settings.model_validate(run.steps["ingest"].config.parameters["settings"])

@@ -13,6 +13,7 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.data.table import Decision, schema
 from medweave.labeling import FittedLabeler
+from medweave.quality import not_compared
 from medweave.segmentation import Interval, Segmenter
 from medweave.tracking import Context, DatasetRecord
 from medweave.version import code_digest
@@ -81,10 +82,12 @@ def checks(validation: Mapping[str, Any], calibration: Mapping[str, Any], drift:
     errors = [finding["rule"] for finding in validation["findings"] if finding["level"] == "error"]
     accepted = [feature for name, found in drift["drift"].items() if name.endswith(" accepted") for feature in found]
     drifted = sorted({feature["feature"] for feature in accepted if feature["drifted"]})
+    unlike = [f"accepted labels are unlike gold in {', '.join(drifted)}"] if drifted else []
+    untested = [reason for made in ("weak", "synthetic") if (reason := not_compared(drift, made))]
     return {
         "validation": f"data broke {', '.join(errors)}" if errors else "passed",
         "calibration": "passed" if calibration["source"] else "the predicted Dice could not be learnt from gold",
-        "drift": f"accepted labels are unlike gold in {', '.join(drifted)}" if drifted else "passed",
+        "drift": "; ".join([*unlike, *untested]) or "passed",
     }
 
 

@@ -112,7 +112,13 @@ def test_prompts_may_be_left_to_choose(tmp_path):
         parse_settings({"task": "x", "labeling": {"prompts": {"jiters": 3}}})
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_what_is_accepted_is_never_less_than_what_is_reviewed():
+    with pytest.raises(InputError, match=r"accept \(0\.2\) is below review \(0\.3\); lower review, too"):
+        parse_settings({"task": "x", "quality": {"accept": 0.2, "review": 0.3}})
+    assert parse_settings({"task": "x", "quality": {"accept": 0.2, "review": 0.2}}).quality.accept == 0.2
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 1))
 def test_settings_survive_yaml_and_keep_their_digest(seed, accept):
     settings = parse_settings({"task": "x", "seed": seed, "quality": {"accept": accept}})
     again = parse_settings(yaml.safe_load(yaml.safe_dump(settings.model_dump(mode="json"))))

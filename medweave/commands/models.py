@@ -36,7 +36,7 @@ def promote(
 
 
 def rollback(
-    model: Annotated[str | None, typer.Option(help="The registered model. [default: the only one]")] = None,
+    model: Annotated[str | None, typer.Option(help="The registered model.", show_default="the only one")] = None,
     reason: Annotated[str, typer.Option(help="Why; it is recorded with both versions.")] = "",
     debug: Debug = False,
     quiet: Quiet = False,

@@ -29,7 +29,7 @@ def monitor(
     ] = None,
     set_: Overrides = None,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder for drift.html and drift.json. [default: output/TASK]")
+        Path | None, typer.Option("--output", help="Folder for drift.html and drift.json.", show_default="output/TASK")
     ] = None,
     debug: Debug = False,
     quiet: Quiet = False,
@@ -61,7 +61,9 @@ def _time(told: str | None) -> str | None:
 
 
 def dashboard(
-    config: Annotated[Path | None, typer.Option("--config", help="A task's YAML. [default: medweave's home]")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A task's YAML.", show_default="medweave's home")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page with links; 0: any.")] = 5000,
     debug: Debug = False,
     quiet: Quiet = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -30,10 +31,10 @@ def create(
         str | None, typer.Option(help="With --images: masks to look at in place of the champion's predictions.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The schedule's name. [default: the task's, or TASK-monitoring]")
+        str | None, typer.Option(help="The schedule's name.", show_default="the task's, or TASK-monitoring")
     ] = None,
     set_: Overrides = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for results here. [default: output/TASK]")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for results here.", show_default="output/TASK")] = None,
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
@@ -75,6 +76,11 @@ def _from_anywhere(folder: str) -> str:
     return folder if "://" in folder else str(Path(folder).absolute())
 
 
+def _say_if_none(there: Sequence[object]) -> None:
+    if not there:
+        progress.say("nothing is scheduled")
+
+
 @schedule_app.command("list")
 def list_(debug: Debug = False, quiet: Quiet = False) -> None:
     """Show what is scheduled."""
@@ -82,9 +88,11 @@ def list_(debug: Debug = False, quiet: Quiet = False) -> None:
     from pipelines import schedules
 
     if schedules.on_cluster():
-        for name, cron, active in schedules.listed():
+        for name, cron, active in (there := schedules.listed()):
             typer.echo(f"{name:24} {cron:16} {'active' if active else 'paused'}")
+        _say_if_none(there)
         return
+    _say_if_none(jobs())
     for job in jobs():
         last = last_run(job.name)
         state = "active" if job.active else "paused"

@@ -26,7 +26,8 @@ def apply(
 
     changed = apply_stack(name, load_values(values))
     progress.say(
-        f"stack {name} is {'up to date' if changed else 'as it was'}; 'medweave doctor --stack {name}' checks it"
+        f"stack {name} is {'up to date' if changed else 'as it was'}; runs go to it ('medweave stack use default' for "
+        f"this machine again), and 'medweave doctor --stack {name}' checks it"
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -302,6 +302,12 @@ class Quality(Section):
     min_component_share: Share = 0.1
     on_drift: Literal["warn", "stop", "ignore"] = "warn"
     drift_effect: Share = 0.33
+
+    @model_validator(mode="after")
+    def _accepts_more_than_it_reviews(self) -> Self:
+        if self.accept < self.review:
+            raise ValueError(f"accept ({self.accept:g}) is below review ({self.review:g}); lower review, too")
+        return self
 
 
 class Evaluation(Section):

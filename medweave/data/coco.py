@@ -98,7 +98,7 @@ def read_coco(data: bytes, sizes: Mapping[str, tuple[int, int]], classes: Sequen
             keys[image.id] = key
     values = {category.id: category.name for category in document.categories}
     listed = {image.id for image in document.images}
-    boxes = 0
+    boxes, refused = 0, set()
     for annotation in document.annotations:
         name = values.get(annotation.category_id)
         if annotation.image_id not in listed:
@@ -108,20 +108,22 @@ def read_coco(data: bytes, sizes: Mapping[str, tuple[int, int]], classes: Sequen
         elif name not in classes:
             told = f"category {annotation.category_id}" if name is None else f"the category '{name}'"
             problems.append(f"annotation {annotation.id}: {told} is no class; use {', '.join(classes)}")
+            refused.add(keys.get(annotation.image_id))
         elif annotation.image_id in keys:
             mask = masks[keys[annotation.image_id]]
             try:
                 mask[_pixels(annotation.segmentation, mask.shape)] = classes.index(name) + 1
             except ValueError as error:
                 problems.append(f"annotation {annotation.id}: {error}")
+                refused.add(keys[annotation.image_id])
             boxes += not annotation.segmentation
-    return CocoMasks(masks, problems, boxes)
+    return CocoMasks({key: mask for key, mask in masks.items() if key not in refused}, problems, boxes)
 
 
 def _key(file_name: str, known: Mapping[str, Any]) -> str | None:
     """The key of `known` that a file's name stands for."""
-    name = unquote(file_name).replace("\\", "/").rsplit("/", 1)[-1].rpartition(".")[0]
-    return next((key for key in (name, re.sub(r"^[0-9a-f]{8}-", "", name)) if key in known), None)
+    names = [of.replace("\\", "/").rsplit("/", 1)[-1].rpartition(".")[0] for of in (file_name, unquote(file_name))]
+    return next((key for name in names for key in (name, re.sub(r"^[0-9a-f]{8}-", "", name)) if key in known), None)
 
 
 def _pixels(segmentation: list[list[float]] | Runs, shape: tuple[int, int]) -> Array:

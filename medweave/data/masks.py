@@ -91,7 +91,9 @@ def read_mask(ref: MaskRef, classes: int, max_pixels: int) -> Array:
     if foreign:
         shown = ", ".join(map(str, foreign[:10])) + (", …" if len(foreign) > 10 else "")
         allowed = "0 and 255, or 0 and 1" if classes == 1 else f"0 to {classes}"
-        raise InputError(f"{ref.uri}: holds the values {shown}, which are no class; use {allowed} (see data.classes)")
+        raise InputError(
+            f"{ref.uri}: holds the values {shown}, which are no class; use {allowed} (see data.classes, or --classes)"
+        )
     return (raw > 0).astype(np.uint8) if classes == 1 else raw.astype(np.uint8)
 
 

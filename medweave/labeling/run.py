@@ -78,7 +78,7 @@ def _label_images(
                 if label.made_by.get("missing") != OUT_OF_MEMORY:
                     finished.put(row, label)
     result = writer.finish()
-    _say_missing(result, _is_gold(table))
+    say_missing(result, "gold images get no weak label to compare with" if _is_gold(table) else "images get no label")
     return result
 
 
@@ -100,11 +100,11 @@ def _is_gold(table: ImageTable) -> bool:
     return any(row.label_source == "gold" for shard in table.shards([]) for row in shard)
 
 
-def _say_missing(labelled: ImageTable, gold: bool) -> None:
+def say_missing(labelled: ImageTable, what: str) -> None:
+    """Say of how many images `what`, such as that they get no label, and why."""
     made_by = (row.made_by for shard in labelled.shards(["made_by"]) for row in shard)
     reasons = Counter(how["missing"] for how in made_by if "missing" in how)
     if reasons:
-        what = "gold images get no weak label to compare with" if gold else "images get no label"
         shown = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
         more = "; …" if len(reasons) > 3 else ""
         progress.say(f"  label: {reasons.total()} of {len(labelled)} {what}: {shown}{more}")

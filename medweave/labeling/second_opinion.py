@@ -13,6 +13,7 @@ from medweave.data.masks import encode_mask
 from medweave.data.table import ImageRow, ImageTable, MaskRef, ShardWriter
 from medweave.labeling.imported import ImportedMasks, find_masks
 from medweave.labeling.labelers import Labeler, NoMask, Target
+from medweave.labeling.run import say_missing
 
 
 def second_labeler(settings: Settings) -> Labeler | None:
@@ -40,7 +41,9 @@ def second_opinions(labels: ImageTable, labeler: Labeler, work: Path) -> ImageTa
             if not writer.has(index):
                 writer.write(index, [_with_mask(row, labeler) for row in labels.shard(index)])
             task.advance(int(shard["rows"]))
-    return writer.finish()
+    result = writer.finish()
+    say_missing(result, "images get no second opinion")
+    return result
 
 
 def _with_mask(row: ImageRow, labeler: Labeler) -> ImageRow:

@@ -12,6 +12,7 @@ from medweave.quality.drift import (
     feature_frame,
     label_frames,
     label_report,
+    not_compared,
 )
 from medweave.quality.features import FEATURES, label_features
 from medweave.quality.gate import LabelBounds, bounds_from_features, decide
@@ -49,6 +50,7 @@ __all__ = [
     "label_frames",
     "label_report",
     "measure_labels",
+    "not_compared",
     "uncalibrated",
     "with_coarse",
 ]

@@ -24,6 +24,7 @@ from medweave.quality.gate import LabelBounds, bounds_from_features, decide, kin
 from medweave.quality.pairs import GoldPairs, coarse_dice, gold_pairs, known_features, label_view, trust_features
 
 MOST_POINTS = 200
+MOST_REASONS = 10
 
 
 def with_coarse(gold: ImageTable, gold_weak: ImageTable, folder: Path) -> ImageTable:
@@ -154,14 +155,19 @@ def check_labels(
 
 
 def count_reasons(table: ImageTable) -> dict[str, dict[str, int]]:
-    """For the decisions `review` and `reject`, how many labels have each kind of reason, the most frequent first."""
-    rows = [row for shard in table.shards(["decision", "made_by"]) for row in shard if row.label_source != "none"]
+    """For the decisions `review` and `reject`, how many labels have each kind of reason, the most frequent first.
+
+    `none`, if there are such images, are those that no label was made for, with the 10 most frequent reasons.
+    """
+    rows = [row for shard in table.shards(["decision", "made_by"]) for row in shard]
+    made = [row for row in rows if row.label_source != "none"]
+    missing = Counter(row.made_by["missing"] for row in rows if "missing" in row.made_by)
     return {
         decision: dict(
-            Counter(kind_of(row.made_by["reason"]) for row in rows if row.decision == decision).most_common()
+            Counter(kind_of(row.made_by["reason"]) for row in made if row.decision == decision).most_common()
         )
         for decision in ("review", "reject")
-    }
+    } | ({"none": dict(missing.most_common(MOST_REASONS))} if missing else {})
 
 
 def gold_bounds(gold: ImageTable, settings: Quality, classes: int, max_pixels: int) -> LabelBounds:

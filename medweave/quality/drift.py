@@ -136,9 +136,10 @@ def act_on_drift(
 ) -> list[str]:
     """What to warn of `made` labels, a line a source; `report` is what `LabelReport.to_json` gave.
 
-    Warned of are all made labels and the accepted ones. Only the accepted ones stop a run, as nothing else is trained
-    on: keeping out what is unlike gold is what the gate is for. Labels to review and rejected ones differ by what they
-    were chosen for, and are in the report alone. Raises RunError for accepted labels that drifted, with `stop`.
+    Warned of are all made labels and the accepted ones, also where those were too few to compare. Only the accepted
+    ones stop a run, as nothing else is trained on: keeping out what is unlike gold is what the gate is for. Labels to
+    review and rejected ones differ by what they were chosen for, and are in the report alone. Raises RunError for
+    accepted labels that drifted, with `stop`.
     """
     if on_drift == "ignore":
         return []
@@ -153,7 +154,14 @@ def act_on_drift(
             f"{'. '.join(accepted)}. Look at labels.html and mend the labeler or its prompts, "
             "or train on them with quality.on_drift=warn"
         )
-    return list(lines.values())
+    return [*lines.values(), *filter(None, [not_compared(report, made)])]
+
+
+def not_compared(report: Mapping[str, Any], made: LabelSource = "weak") -> str | None:
+    """Why the accepted ones of `made` labels were not compared with gold; None where they were, or there were none."""
+    source = f"{made} accepted"
+    reason = report["skipped"].get(source)
+    return f"{source} labels could not be compared with gold: {reason}" if reason else None
 
 
 def _words(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -18,7 +18,7 @@ def compare_columns(
     """Compare the columns of `values` (mxC) with those of `reference` (nxC); NaN is a value that is not known.
 
     Of a column of 0 and 1 the effect is the difference of the rates. `p` is adjusted for all columns. A column that is
-    constant or unknown in either sample has an effect of 0, a spread of 0 and a p of 1.
+    constant in both together, or unknown in either, has an effect of 0, a spread of 0 and a p of 1.
 
     Rows are shuffled between the samples as a whole, so that the columns keep what they have to do with each other, and
     p is adjusted by the largest standardised statistic (Westfall and Young, Resampling-Based Multiple Testing, 1993,

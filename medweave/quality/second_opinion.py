@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from medweave import progress
 from medweave.config import Quality
@@ -41,14 +43,17 @@ def choose_labels(
     return writer.finish()
 
 
-def count_kept(chosen: ImageTable, second: ImageTable) -> dict[str, int]:
+def count_kept(chosen: ImageTable, second: ImageTable) -> dict[str, Any]:
     """How many masks `second` has, of how many of them `choose_labels` kept the label, and how many were accepted.
 
-    `second` is the table as it was checked.
+    `second` is the table as it was checked. `missing` counts, by reason, the images that have none.
     """
+    made_by = (row.made_by for shard in second.shards(["made_by"]) for row in shard)
+    missing = Counter(how["missing"] for how in made_by if "missing" in how)
     labels = {row.label_id for shard in second.shards(["label_id"]) for row in shard if row.label_id}
     kept = [row for shard in chosen.shards(["label_id", "decision"]) for row in shard if row.label_id in labels]
-    return {"made": len(labels), "kept": len(kept), "accepted": sum(row.decision == "accept" for row in kept)}
+    accepted = sum(row.decision == "accept" for row in kept)
+    return {"made": len(labels), "kept": len(kept), "accepted": accepted, "missing": dict(missing.most_common())}
 
 
 def _choose(first: ImageRow, second: ImageRow, settings: Quality, classes: int, max_pixels: int) -> ImageRow:

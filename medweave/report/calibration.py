@@ -10,9 +10,9 @@ from medweave.report.charts import DECISIONS
 SOURCES = {
     "chain": "the predicted Dice estimates it, from how well the same chain did on gold images it had not seen.",
     "simulated": (
-        "the predicted Dice estimates it. These outlines were brought along and there are none for the gold images, so "
-        "the estimate was learned from gold outlines with errors made on purpose, and its interval holds as far as the "
-        "real errors are like those."
+        "the predicted Dice estimates it. There are no such outlines of gold images, or of too few (masks that were "
+        "brought along have none), so the estimate was learned from gold outlines with errors made on purpose, and its "
+        "interval holds as far as the real errors are like those."
     ),
 }
 UNCALIBRATED = (
@@ -28,6 +28,9 @@ FEATURES = {
     "contrast": "contrast at the border",
 }
 
+MISSING = {"no prompt": "the coarse model sees nothing to point at (labeling.prompts.threshold)"}
+"""Why a label was not made, for a reader who does not know the labeler."""
+MOST_REASONS = 3
 ENOUGH = 10
 """Groups of gold from which on correlation and coverage are worth a look."""
 
@@ -60,19 +63,25 @@ def told_second_opinion(calibration: Mapping[str, Any]) -> str:
     """How many masks stood beside the labels, and what became of them; empty without a second opinion."""
     if not (counts := calibration.get("second_opinion")):
         return ""
+    reasons = [f"{reason} ({count})" for reason, count in counts["missing"].items()]
+    missing = "; ".join(reasons[:MOST_REASONS]) + ("; …" if len(reasons) > MOST_REASONS else "")
+    if not counts["made"]:
+        return f"No image got a second opinion: {missing}."
+    none = f" {sum(counts['missing'].values())} others have none: {missing}." if missing else ""
     return (
-        f"For {counts['made']} images a mask was brought along as a second opinion. Of {counts['kept']} of them it is "
-        f"the label, as it was predicted to be better; {counts['accepted']} of these were accepted. A label that the "
-        "other mask contradicts waits for an expert."
+        f"For {counts['made']} images a mask was brought along as a second opinion.{none} Its Dice is predicted from "
+        f"gold outlines with errors made on purpose. Of {counts['kept']} of them it is the label, as it was predicted "
+        f"to be better; {counts['accepted']} of these were accepted. A label that the other mask contradicts waits "
+        "for an expert."
     )
 
 
 def reason_rows(calibration: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
-    """(label source, decision, reason, count) of the labels that were not accepted."""
+    """(label source, decision, reason, count) of the labels that were not accepted, or not made."""
     for source, decisions in calibration.get("reasons", {}).items():
         for decision, reasons in decisions.items():
             for reason, count in reasons.items():
-                yield source, DECISIONS.get(decision, decision), reason, count
+                yield source, DECISIONS.get(decision, "no label"), MISSING.get(reason, reason), count
 
 
 def _images(groups: int) -> str:

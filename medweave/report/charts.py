@@ -16,6 +16,8 @@ from markupsafe import Markup
 
 WIDTH = 400
 MAX_POINTS = 1000
+LEAST_REACH = 0.01
+"""How far an axis with zero marked goes to both sides at least."""
 DECISIONS: Mapping[str, str] = {"accept": "accepted", "review": "to review", "reject": "rejected"}
 
 
@@ -67,7 +69,7 @@ def intervals(rows: Sequence[Interval], axis: str, sides: tuple[str, str] | None
     top = 18 if sides else 2
     svg = _svg(WIDTH, top + bottom + 26, f"{axis}. " + "; ".join(f"{row.label}: {row.text}" for row in rows))
     ends = [v for row in rows for v in (row.mean, row.low, row.high) if v is not None]
-    reach = 0.5 * max(abs(end) for end in ends) if sides else 0.0
+    reach = max(LEAST_REACH, 0.5 * max(abs(end) for end in ends)) if sides else 0.0
     x = nice_scale([*ends, -reach, reach] if sides else ends, 12, WIDTH - 12)
     _x_axis(svg, x, top + bottom - 12, top + 4, axis)
     if sides:

@@ -25,14 +25,16 @@ FEATURES = {
     "components": "Separate pieces",
     "contrast": "Contrast, inside against around",
     "agreement": "Agreement of coarse model and label",
+    "margin": "How sure the coarse model is in and around the label",
 }
 SETTINGS = (
     ("Seed", "{seed}"),
     ("Profile", "{profile}"),
-    ("Network", "{segmentation[architecture]}, encoder {segmentation[encoder]}"),
+    ("Network", "{segmentation[architecture]}"),
+    ("Encoder", "{segmentation[encoder]}"),
     ("Input size", "{segmentation[image_size]} px"),
     ("Folds on gold", "{segmentation[folds]}"),
-    ("Training steps", "{segmentation[coarse_steps]} coarse, {segmentation[final_steps]} final and baseline"),
+    ("Training steps, at most", "{segmentation[coarse_steps]} coarse, {segmentation[final_steps]} final and baseline"),
     ("Labeler", "{labeling[labeler]}, prompted by {labeling[prompts][kind]}"),
     ("Accepted from", "predicted Dice {quality[accept]}, interval from {quality[accept_low]}"),
     ("Reviewed from", "predicted Dice {quality[review]}"),
@@ -139,6 +141,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
     examples = {name: rows for name in ("best", "typical", "worst") if (rows := content.label_examples.get(name))}
     predicted = [(value, decision) for value, decision in content.predicted_dice if math.isfinite(value)]
     per_image = [row for row in content.per_image if math.isfinite(row[1]) and math.isfinite(row[2])]
+    reasons = list(reason_rows(content.calibration))
     curves, facts = _by_quantity(content.curves), list(_facts(content.settings_yaml))
     if content.learned:
         facts.append(("Labeler on gold", content.learned))
@@ -146,7 +149,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "data": True,
         "labels": bool(examples),
         "synthesis": bool(content.synthesis),
-        "quality": bool(labels or predicted),
+        "quality": bool(labels or predicted or reasons),
         "result": True,
         "failures": bool(content.failures or content.losses),
         "training": bool(curves or facts or content.versions or content.summary.get("seconds")),
@@ -173,7 +176,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "told_calibration": told_calibration(content.calibration),
         "told_assessment": told_assessment(content.calibration) if content.calibration.get("points") else "",
         "points": content.calibration.get("points", []),
-        "reasons": list(reason_rows(content.calibration)),
+        "reasons": reasons,
         "second_opinion": told_second_opinion(content.calibration),
         "per_image": per_image,
         "features": list(_features(content)),
@@ -238,6 +241,8 @@ def _facts(settings_yaml: str) -> Iterator[tuple[str, str]]:
     import yaml
 
     settings = yaml.safe_load(settings_yaml) or {}
+    if _at(settings, "segmentation", "architecture") == "Compact":  # it leaves no encoder to choose
+        settings["segmentation"].pop("encoder", None)
     for name, template in SETTINGS:
         try:
             yield name, template.format_map(settings)

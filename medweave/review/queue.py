@@ -14,7 +14,7 @@ from medweave import config
 from medweave.data.coco import write_coco
 from medweave.data.corrections import store_of
 from medweave.data.folders import new_folder
-from medweave.data.images import encode_image, read_image, to_rgb8
+from medweave.data.images import encode_image, read_bytes, read_image, to_rgb8
 from medweave.data.masks import Array, encode_mask, read_mask
 from medweave.data.probabilities import decode_probabilities
 from medweave.data.sources import root_of
@@ -46,7 +46,7 @@ def write_queue(labels: ImageTable, data: config.Data, task: str, run: str, fold
     The folder has `images/<image_id>.png` (8-bit RGB), `masks/<image_id>.png` (as `export_png` writes them, all 0 where
     no label was made), `annotations.json` (COCO, files named as in `images`), `queue.csv`, `review.html` and
     `queue.json`. Images that the task's store has corrections for are left out.
-    Raises InputError for a folder that is not empty, and when no image is left to review.
+    Raises InputError for a folder that is not empty, when no image is left to review, or when one has changed.
     """
     picks = choose_for_review(labels, count, data.max_pixels, store_of(data, task).current().keys())
     if not picks:
@@ -61,6 +61,8 @@ def write_queue(labels: ImageTable, data: config.Data, task: str, run: str, fold
 
 def _write_pixels(pick: Pick, folder: Path, classes: int, max_pixels: int) -> _Shown:
     row = pick.row
+    if hashlib.sha256(read_bytes(row.image_uri)).hexdigest() != row.image_sha256:
+        raise InputError(f"{row.image_uri}: has changed since the run that labelled it; run again, then review")
     image = to_rgb8(read_image(row.image_uri, max_pixels))
     png = encode_image(image)
     mask = read_mask(row.mask, classes, max_pixels) if row.mask else np.zeros((row.height, row.width), np.uint8)

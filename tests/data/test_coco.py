@@ -91,5 +91,17 @@ def test_what_is_wrong_is_told(content, told):
     assert told in problem
 
 
+def test_an_image_with_a_refused_annotation_has_no_mask():
+    for content in (document([], categories=[]), document([[0, 0, 1, 1]])):
+        assert read(content).masks == {}
+
+
+def test_a_name_that_looks_quoted_is_found():
+    found = read(document([], images=[{"id": 3, "file_name": "a%20b.png"}]), {"a%20b": (6, 4)})
+    assert (found.problems, list(found.masks)) == ([], ["a%20b"])
+    found = read(document([], images=[{"id": 3, "file_name": "a%20b.png"}]), {"a b": (6, 4)})
+    assert (found.problems, list(found.masks)) == ([], ["a b"])
+
+
 def test_no_json():
     assert "export it again" in read_coco(b"\xff", SIZES, ["a"]).problems[0]

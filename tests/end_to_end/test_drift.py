@@ -1,5 +1,7 @@
 """Labels that are unlike gold stop a run before it trains on them."""
 
+import re
+
 import cv2
 import numpy as np
 import yaml
@@ -38,3 +40,6 @@ def test_labels_unlike_gold_stop_the_run_and_leave_their_page(trained, medweave,
     assert "quality.on_drift=warn" in last
     assert "weak accepted labels: area_share" in (tmp_path / "out" / "labels.html").read_text()
     assert not (tmp_path / "out" / "summary.json").exists()
+    run = re.search(r"\((run:[0-9a-f-]+)\)$", last)[1]
+    assert medweave("labels", "review", "--run", run, "--to", tmp_path / "review").status == 0
+    assert len(list((tmp_path / "review/images").iterdir())) == 10

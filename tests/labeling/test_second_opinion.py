@@ -32,10 +32,11 @@ def labelled(name: str) -> ImageRow:
     return row.with_label("weak", MaskRef(png=encode_mask(np.ones((3, 4), np.uint8))), {"labeler": "compact"})
 
 
-def test_every_image_gets_the_folders_mask_or_the_reason_why_not_and_keeps_what_the_coarse_model_saw(root):
+def test_every_image_gets_the_folders_mask_or_the_reason_why_not_and_keeps_what_the_coarse_model_saw(root, capsys):
     rows = [labelled("a"), labelled("small"), labelled("b")]
     labeler = second_labeler(settings_of(root, second_opinion="masks"))
     a, small, b = second_opinions(write_table(root / "labels", rows, 2), labeler, root / "work")
+    assert "2 of 3 images get no second opinion: " in capsys.readouterr().err
     assert read_mask(a.mask, 1, 100).tolist() == [[0, 1, 1, 0]] * 3
     assert a.made_by["labeler"] == "imported"
     assert a.made_by["mask_sha256"] == hashlib.sha256((root / "masks" / "a.png").read_bytes()).hexdigest()

@@ -187,7 +187,7 @@ def test_what_the_standard_tells_is_json_and_of_held_out_gold(gold, gold_weak, m
     truth = [2 * (disc(10 + 0.6 * k) & disc(16)).sum() / (disc(10 + 0.6 * k).sum() + disc(16).sum()) for k in range(10)]
     assert (predicted, true) == pytest.approx((np.mean(truth[1:]), truth[0]), abs=1e-4)
     assert low <= predicted <= high
-    assert 0 <= told["coverage"] <= 1 and -1 <= told["rank_correlation"] <= 1
+    assert 0 <= told["coverage"] <= 1 and told["rank_correlation"] is None  # all have an agreement of 1
 
 
 def test_a_labeler_that_cannot_label_gold_is_judged_by_simulated_errors(gold, row, made, tmp_path):
@@ -240,6 +240,9 @@ def test_few_groups_of_gold_promise_nothing(gold, gold_weak, made, tmp_path):
 def test_reasons_are_counted_by_decision(made, gold, nothing, tmp_path):
     table = check_labels(made, standard(gold, nothing, made), SETTINGS, 1, PIXELS, tmp_path / "work")
     counted = count_reasons(table)
+    assert "none" not in counted
+    unlabeled = [replace(r, made_by={"missing": "no prompt"}) if r.image_id == "none" else r for r in table]
+    assert count_reasons(write_table(tmp_path / "missing", unlabeled))["none"] == {"no prompt": 1}
     assert counted["reject"] == {"the mask is empty": 1}
     assert counted["review"].pop("predicted Dice is below 0.6") == 1
     assert counted["review"].pop("the Dice could not be predicted") == 1

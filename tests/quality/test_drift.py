@@ -144,6 +144,16 @@ def test_each_source_is_warned_of_on_its_own():
     assert act_on_drift(report, "warn", "synthetic") == [f"synthetic accepted {words}"]
 
 
+def test_accepted_labels_that_could_not_be_compared_are_warned_of():
+    report = {
+        "drift": {},
+        "skipped": {"weak accepted": "only 4 weak accepted labels; 8 are needed", "weak review": "-"},
+    }
+    line = "weak accepted labels could not be compared with gold: only 4 weak accepted labels; 8 are needed"
+    assert act_on_drift(report, "warn") == act_on_drift(report, "stop") == [line]
+    assert act_on_drift(report, "ignore") == act_on_drift(report, "warn", "synthetic") == []
+
+
 def test_what_was_chosen_to_differ_is_not_warned_of():
     assert act_on_drift(told(weak_rejected=[found("area_share", True)]), "stop") == []
 

@@ -121,6 +121,12 @@ def test_masks_that_were_kept_are_counted(tmp_path):
         label("second", None, "reject", None, "d"),
         label("second", left, "accept", 0.9, "e"),
     ]
+    second[3] = replace(second[3], label_source="none", label_id=None, made_by={"missing": "no imported mask"})
     tables = [write_table(tmp_path / by, rows, 2) for by, rows in (("first", first), ("second", second))]
     chosen = choose_labels(*tables, Quality(contradicted=0.6), 1, 1000, tmp_path / "work")
-    assert count_kept(chosen, tables[1]) == {"made": 4, "kept": 3, "accepted": 2}
+    assert count_kept(chosen, tables[1]) == {
+        "made": 4,
+        "kept": 3,
+        "accepted": 2,
+        "missing": {"no imported mask": 1},
+    }

@@ -298,10 +298,18 @@ def test_page_says_when_the_chain_could_not_label_gold(source, said):
 def test_page_says_what_became_of_a_second_opinion(html):
     assert "second opinion" not in Page(html).text
     content = full()
-    counts = {"second_opinion": {"made": 9, "kept": 4, "accepted": 3}}
-    text = Page(render_report(dataclasses.replace(content, calibration={**content.calibration, **counts}))).text
-    assert "For 9 images a mask was brought along as a second opinion. Of 4 of them it is the label" in text
-    assert "3 of these were accepted." in text
+    counts = {"made": 9, "kept": 4, "accepted": 3, "missing": {}}
+    lost = {f"{name}.png: is of another size": 1 for name in "abcd"}
+
+    def text(**changed):
+        calibration = {**content.calibration, "second_opinion": {**counts, **changed}}
+        return Page(render_report(dataclasses.replace(content, calibration=calibration))).text
+
+    assert "For 9 images a mask was brought along as a second opinion. Its Dice is predicted from" in text()
+    assert "Of 4 of them it is the label" in text() and "3 of these were accepted." in text()
+    named = "; ".join(f"{name}.png: is of another size (1)" for name in "abc")
+    assert f"4 others have none: {named}; …. Its Dice" in text(missing=lost)
+    assert f"No image got a second opinion: {named}; …." in text(made=0, kept=0, accepted=0, missing=lost)
 
 
 def test_page_says_what_gold_taught_the_labeler(html):

@@ -198,6 +198,14 @@ def test_the_next_queue_leaves_out_what_is_corrected(queue, labels, data, tmp_pa
     assert not (tmp_path / "third").exists()
 
 
+def test_an_image_that_changed_since_the_run_is_not_sent_out(labels, data, tmp_path):
+    changed = tmp_path / "task/unlabeled/images/u2.png"
+    Image.fromarray(texture(99)).save(changed)
+    with pytest.raises(InputError, match=rf"{changed}: has changed since the run that labelled it; run again"):
+        write_queue(labels, data, "tiny", "run-1", tmp_path / "late", 20)
+    assert not (tmp_path / "late").exists()
+
+
 def test_everything_wrong_is_listed_and_nothing_is_imported(queue, data, tmp_path):
     paint(queue, "u0", square(10, 20))
     paint(queue, "stranger", square(1, 1))
