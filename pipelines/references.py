@@ -54,5 +54,12 @@ def weak_labels_of(reference: str) -> tuple[ImageTable, Settings, str]:
 
 
 def settings_of(run: PipelineRunResponse) -> Settings:
-    """The settings of a training run."""
-    return Settings.model_validate(run.steps["ingest"].config.parameters["settings"])
+    """The settings of a training run, whole as they were. Raises InputError for one that ended before labels were used.
+
+    Steps before that have parts of them, and the pipeline those that were given, without defaults.
+    """
+    for step in ("report", "check_drift"):
+        if step in run.steps:
+            return Settings.model_validate(run.steps[step].config.parameters["settings"])
+    raise InputError(f"run:{run.id}: ended before its labels were checked; give a run that got further")
+

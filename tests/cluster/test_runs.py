@@ -111,3 +111,14 @@ def test_a_step_that_no_node_takes_ends_the_run_though_the_server_was_away_meanw
         wait_for(run_of("well").id, 5.0, lambda _: next(happens, lambda: time.sleep(0.5))())
     assert wait(run_of("well")).status.value == "failed"
     assert cluster.objects["jobs"] == {}
+
+
+def test_a_run_that_is_refused_leaves_the_results_of_the_one_before(stack, cluster, tmp_path):
+    from medweave.config import Settings as Task
+    from pipelines.launch import run_training
+
+    (tmp_path / "report.html").write_text("before")
+    cluster.denied = {"create jobs"}
+    with pytest.raises(InputError, match="you may not create jobs"):
+        run_training(Task(task="tiny"), tmp_path)
+    assert (tmp_path / "report.html").read_text() == "before"

@@ -61,6 +61,15 @@ def test_a_schedule_stays_where_another_cannot_take_its_place(stack, cluster):
     schedules.delete("weekly")
 
 
+def test_corrections_go_where_pods_see_them(stack):
+    from pipelines.cluster import require_seen_corrections
+
+    with pytest.raises(InputError, match=r"data\.corrections: the run kept none in object storage"):
+        require_seen_corrections(TASK)
+    for data in ({"corrections": "s3://zenml/corrections"}, {"root": "s3://zenml/data", "corrections": "corrections"}):
+        require_seen_corrections(Settings(task="tiny", data=data))
+
+
 @pytest.fixture
 def scheduled():
     """Makes schedules of the training pipeline that are gone after the test."""

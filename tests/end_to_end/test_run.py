@@ -10,7 +10,8 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 
 from medweave.data.masks import read_mask
-from pipelines.store import artifact
+from pipelines.references import settings_of
+from pipelines.store import artifact, find_run
 
 EXPENSIVE = (
     "validate",
@@ -124,6 +125,16 @@ def test_the_same_run_again_reuses_all_that_is_expensive(trained, medweave, tmp_
     assert again["model"]["version"] == 1
     assert again["test"] == trained.summary["test"]
     assert again["labels"] == trained.summary["labels"]
+
+
+def test_a_run_keeps_where_its_images_are_for_commands_given_elsewhere(
+    trained, task_folder, medweave, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(task_folder.parent)
+    run = ("run", "--config", trained.config, "--set", f"data.root={task_folder.name}", "--output", tmp_path / "out")
+    assert medweave(*run).status == 0
+    monkeypatch.chdir(tmp_path)
+    assert settings_of(find_run("run:latest")).data.root == str(task_folder)
 
 
 def test_another_margin_of_promotion_trains_nothing_again(trained, medweave, tmp_path):
