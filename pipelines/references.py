@@ -62,4 +62,3 @@ def settings_of(run: PipelineRunResponse) -> Settings:
         if step in run.steps:
             return Settings.model_validate(run.steps[step].config.parameters["settings"])
     raise InputError(f"run:{run.id}: ended before its labels were checked; give a run that got further")
-
