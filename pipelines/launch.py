@@ -202,6 +202,7 @@ def describe(summary: Mapping[str, Any], output: Path) -> list[str]:
     made = [f"synthetic images: {synthetic['made']} passed their checks, {synthetic['accepted']} accepted"]
     return [
         f"{data['gold']} gold, {data['unlabeled']} unlabeled, {data['test']} test images",
+        *([f"set aside: {data['rejected']} files, see {output / 'validation.html'}"] if data["rejected"] else []),
         f"weak labels: {weak['made']} made, {weak['accepted']} accepted, {weak['review']} to review, "
         f"{weak['rejected']} rejected",
         *(made if data["synthetic"] else []),

@@ -86,7 +86,7 @@ def require_cluster() -> None:
     for look in (_cluster, _namespace, _rights):
         found = _guarded(look, orchestrator)
         if found.state == "missing":
-            raise InputError(f"{found.name}: {found.what}")
+            raise InputError(f"{found.name}: {found.what}; 'medweave stack use default' is this machine again")
 
 
 def _orchestrator(stack: StackResponse) -> Any:

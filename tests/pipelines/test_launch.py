@@ -54,7 +54,7 @@ def test_a_full_or_locked_store_says_where_it_is():
 def test_the_last_lines_have_the_numbers():
     dice = {"mean": 0.61234, "ci95": [0.5, 0.7]}
     summary = {
-        "data": {"gold": 25, "unlabeled": 100, "synthetic": 0, "test": 120},
+        "data": {"gold": 25, "unlabeled": 100, "synthetic": 0, "test": 120, "rejected": 0},
         "labels": {
             "weak": {"made": 100, "accepted": 61, "review": 22, "rejected": 17},
             "synthetic": {"made": 29, "accepted": 20, "review": 6, "rejected": 3},
@@ -69,6 +69,9 @@ def test_the_last_lines_have_the_numbers():
     assert "version 3" in lines[3]
     assert lines[-1] == "report: out/report.html"
     assert not any("synthetic" in line for line in lines)
+    summary["data"]["rejected"] = 3
+    assert describe(summary, Path("out"))[1] == "set aside: 3 files, see out/validation.html"
+    summary["data"]["rejected"] = 0
     summary["data"]["synthetic"] = 29
     assert describe(summary, Path("out"))[2] == "synthetic images: 29 passed their checks, 20 accepted"
 
