@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from zenml.enums import ArtifactType
 from zenml.materializers.base_materializer import BaseMaterializer
 
-from medweave.segmentation import Evaluation, ImageScore
+from medweave.segmentation import Evaluation
 
 FILE = "scores.parquet"
 
@@ -29,7 +29,7 @@ class EvaluationMaterializer(BaseMaterializer):
 
         with self.artifact_store.open(f"{self.uri}/{FILE}", "rb") as file:
             frame = pd.read_parquet(file)
-        return Evaluation(tuple(ImageScore(*values) for values in frame.itertuples(index=False)))
+        return Evaluation.from_frame(frame)
 
     def extract_metadata(self, data: Evaluation) -> dict[str, Any]:
         """The number of images and the mean Dice."""

@@ -119,6 +119,8 @@ def evaluate(
     settings = Evaluation()
     evaluation = evaluate_folders(predictions, masks, classes, settings.surface_tolerance, groups)
     summary = {"images": len(evaluation.rows), **evaluation.summary(settings.resamples, seed=0)}
+    if by_class := evaluation.by_class(settings.resamples, seed=0):
+        summary["by_class"] = by_class
     typer.echo(json.dumps(summary) if json_ else "\n".join(_metric_lines(summary)))
 
 
@@ -314,6 +316,10 @@ def _metric_lines(summary: dict[str, Any]) -> list[str]:
     for key, name in names.items():
         low, high = summary[key]["ci95"]
         lines.append(f"{name:14} {summary[key]['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}")
+    for label, found in enumerate(summary.get("by_class", ()), start=1):
+        low, high = found["dice"]["ci95"]
+        told = f"{found['dice']['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}, {found['images']} images"
+        lines.append(f"{f'Dice, class {label}':14} {told if found['images'] else 'in no image'}")
     return [*lines, f"{'empty':14} {summary['empty_rate']:.1%} of the predictions"]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.errors import InputError
-from medweave.segmentation import Evaluation, ImageScore, Segmenter, evaluate_segmenter
+from medweave.segmentation import Evaluation, Segmenter, evaluate_segmenter
 from medweave.tracking import RegisteredVersion, logged_segmenter, resolve_model
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ def _recorded(client: MlflowClient, run_id: str, path: str) -> Evaluation | None
         return None
     with tempfile.TemporaryDirectory() as folder:
         frame = pd.read_parquet(client.download_artifacts(run_id, path, folder))
-    return Evaluation(tuple(ImageScore(*values) for values in frame.itertuples(index=False)))
+    return Evaluation.from_frame(frame)

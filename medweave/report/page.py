@@ -163,7 +163,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "base": estimate(base.get("dice")),
         "final": estimate(final.get("dice")),
         "difference": estimate(_at(content.summary, "delta", "dice")),
-        "metrics": list(_metric_rows(base, final)),
+        "metrics": [*_metric_rows(base, final), *_class_rows(content)],
         "ablation": [(part["name"], estimate(part["dice"]), estimate(part["difference"])) for part in content.ablation],
         "labels": labels,
         "examples": examples,
@@ -205,6 +205,13 @@ def _metric_rows(base: Mapping[str, Any], final: Mapping[str, Any]) -> Iterator[
     if any(rate is not None for rate in rates):
         texts = ["–" if rate is None else f"{100 * rate:.1f} %" for rate in rates]
         yield "Images where nothing was found", texts[0], texts[1], "lower"
+
+
+def _class_rows(content: ReportContent) -> Iterator[tuple[str, str, str, str]]:
+    """Rows as of `_metric_rows`: the Dice of each of several classes."""
+    for name, sides in zip(content.classes, content.by_class, strict=False):
+        gold_only, final = (value.text(3) if (value := estimate(side["dice"])) else "–" for side in sides)
+        yield f"Dice of {name}", gold_only, final, "higher"
 
 
 def _interval_rows(rows: Sequence[tuple[str, str, Estimate | None]], signed: bool = False) -> list[charts.Interval]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medweave import progress
 from medweave.errors import InputError
 from medweave.segmentation.bootstrap import Interval, bootstrap_mean, paired_difference
-from medweave.segmentation.metrics import METRICS, image_metrics
+from medweave.segmentation.metrics import METRICS, dice_by_class, image_metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,7 @@ class ImageScore:
     nsd: float
     hd95: float
     empty: float
+    by_class: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Evaluation:
     @property
     def digest(self) -> str:
         """SHA-256 of all scores."""
-        return hashlib.sha256(json.dumps([asdict(row) for row in self.rows]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([_flat(row) for row in self.rows]).encode()).hexdigest()
 
     def summary(self, resamples: int, seed: int) -> dict[str, Any]:
         """Mean and 95 % interval over groups of each metric, and the share of images with an empty prediction.
@@ -60,6 +61,18 @@ class Evaluation:
         groups = [row.group_id for row in self.rows]
         metrics = {m: bootstrap_mean(self._values(m), groups, resamples, seed).to_json() for m in METRICS}
         return {**metrics, "empty_rate": float(np.mean(self._values("empty"))) if self.rows else 0.0}
+
+    def by_class(self, resamples: int, seed: int) -> list[dict[str, Any]]:
+        """Of each of several classes: `images`, how many have it or are said to, and its `dice` as in `summary`.
+
+        Empty for a single class; an image that lacks a class, and is not said to have it, does not count in its Dice.
+        """
+        groups = [row.group_id for row in self.rows]
+        columns = np.array([row.by_class for row in self.rows]).T
+        return [
+            {"images": int(np.isfinite(dice).sum()), "dice": bootstrap_mean(dice, groups, resamples, seed).to_json()}
+            for dice in columns
+        ]
 
     def difference(self, other: Evaluation, metric: str = "dice", *, resamples: int, seed: int) -> Interval:
         """Mean of (this - other) in `metric` over the same images, paired by image_id, with its 95 % interval.
@@ -75,13 +88,32 @@ class Evaluation:
         return paired_difference(self._values(metric), reference, groups, resamples, seed)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an image, one column a field of `ImageScore`."""
+        """One row an image, one column a field of `ImageScore`; of several classes `dice_1` and so on are theirs."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(row) for row in self.rows], columns=list(ImageScore.__dataclass_fields__))
+        fields = [name for name in ImageScore.__dataclass_fields__ if name != "by_class"]
+        classes = len(self.rows[0].by_class) if self.rows else 0
+        return pd.DataFrame([_flat(row) for row in self.rows], columns=[*fields, *_columns(classes)])
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> Evaluation:
+        """What `to_frame` gave."""
+        fields = len(ImageScore.__dataclass_fields__) - 1
+        rows = frame.itertuples(index=False, name=None)
+        return cls(tuple(ImageScore(*(*row[:fields], row[fields:])) for row in rows))
 
     def _values(self, metric: str) -> list[float]:
         return [getattr(row, metric) for row in self.rows]
+
+
+def _flat(row: ImageScore) -> dict[str, Any]:
+    fields = asdict(row)
+    by_class = fields.pop("by_class")
+    return fields | dict(zip(_columns(len(by_class)), by_class, strict=True))
+
+
+def _columns(classes: int) -> list[str]:
+    return [f"dice_{label}" for label in range(1, classes + 1)]
 
 
 def evaluate_masks(pairs: Iterable[Pair], classes: int, tolerance: float, total: int) -> Evaluation:
@@ -92,7 +124,9 @@ def evaluate_masks(pairs: Iterable[Pair], classes: int, tolerance: float, total:
     rows = []
     with progress.task("evaluate", total) as shown:
         for image_id, group_id, prediction, mask in pairs:
-            rows.append(ImageScore(image_id, group_id, **image_metrics(prediction, mask, classes, tolerance)))
+            metrics = image_metrics(prediction, mask, classes, tolerance)
+            by_class = dice_by_class(prediction, mask, classes) if classes > 1 else ()
+            rows.append(ImageScore(image_id, group_id, **metrics, by_class=by_class))
             shown.advance()
     return Evaluation(tuple(rows))
 

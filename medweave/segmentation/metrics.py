@@ -49,6 +49,16 @@ def image_metrics(
     return {**dict(zip(METRICS, means.tolist(), strict=True)), "empty": float(expected and not predicted)}
 
 
+def dice_by_class(prediction: NDArray[np.uint8], mask: NDArray[np.uint8], classes: int) -> tuple[float, ...]:
+    """Dice of each class of two class maps as of `image_metrics`; NaN for a class that is in neither."""
+    found = []
+    for label in range(1, classes + 1):
+        in_prediction, in_mask = prediction == label, mask == label
+        total = np.count_nonzero(in_prediction) + np.count_nonzero(in_mask)
+        found.append(2 * np.count_nonzero(in_prediction & in_mask) / total if total else math.nan)
+    return tuple(found)
+
+
 def _overlap(prediction: Binary, mask: Binary) -> tuple[float, float]:
     """Dice and intersection over union of two non-empty regions."""
     both = np.count_nonzero(prediction & mask)

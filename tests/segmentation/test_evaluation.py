@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -26,6 +27,20 @@ def write(folder: Path, masks, scale=1):
     for name, mask in masks.items():
         Image.fromarray(mask * np.uint8(scale)).save(folder / name)
     return folder
+
+
+def test_each_of_several_classes_has_a_dice_of_its_own(tmp_path):
+    first, second, none = disc(5), 2 * disc(8), np.zeros((48, 64), np.uint8)
+    pairs = [("a", "p", first, first), ("b", "q", second, none), ("c", "q", none, none), ("d", "r", second, second)]
+    evaluation = evaluate_masks(iter(pairs), 2, 1.0, total=4)
+    one, two = evaluation.by_class(resamples=400, seed=3)
+    assert (one["images"], one["dice"]["mean"], two["images"], two["dice"]["mean"]) == (1, 1.0, 2, 0.5)
+    expected = bootstrap_mean([np.nan, 0.0, np.nan, 1.0], ["p", "q", "q", "r"], 400, 3)
+    assert two["dice"]["ci95"] == [expected.low, expected.high]
+    evaluation.to_frame().to_parquet(tmp_path / "scores.parquet")
+    assert Evaluation.from_frame(pd.read_parquet(tmp_path / "scores.parquet")).digest == evaluation.digest
+    assert list(evaluation.to_frame().columns)[-2:] == ["dice_1", "dice_2"]
+    assert evaluate_masks(iter(pairs[:1]), 1, 1.0, total=1).by_class(resamples=400, seed=3) == []
 
 
 def test_summary_has_the_form_of_the_contract():

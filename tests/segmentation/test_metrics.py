@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from medweave.segmentation.metrics import image_metrics
+from medweave.segmentation.metrics import dice_by_class, image_metrics
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -162,3 +162,12 @@ def test_equals_monais_own_metrics_on_real_masks():
         assert scores["nsd"] == pytest.approx(float(compute_surface_dice(*pair, [3.0], include_background=True)))
         hd95 = compute_hausdorff_distance(*pair, include_background=True, percentile=95)
         assert scores["hd95"] == pytest.approx(float(hd95))
+
+
+def test_dice_of_each_class_is_that_of_the_class_alone():
+    prediction, mask = np.zeros((2, 6, 8), np.uint8)
+    prediction[1:3, 1:5], mask[1:3, 2:6] = 1, 1
+    mask[4, 4] = 2
+    one, two, three = dice_by_class(prediction, mask, 3)
+    assert one == image_metrics(prediction, mask * (mask == 1), 1, 1.0)["dice"] == 0.75
+    assert two == 0 and np.isnan(three)
