@@ -317,9 +317,11 @@ def _metric_lines(summary: dict[str, Any]) -> list[str]:
         low, high = summary[key]["ci95"]
         lines.append(f"{name:14} {summary[key]['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}")
     for label, found in enumerate(summary.get("by_class", ()), start=1):
-        low, high = found["dice"]["ci95"]
-        told = f"{found['dice']['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}, {found['images']} images"
-        lines.append(f"{f'Dice, class {label}':14} {told if found['images'] else 'in no image'}")
+        told = "in no image"
+        if dice := found["dice"]:
+            low, high = dice["ci95"]
+            told = f"{dice['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}, {found['images']} images"
+        lines.append(f"{f'Dice, class {label}':14} {told}")
     return [*lines, f"{'empty':14} {summary['empty_rate']:.1%} of the predictions"]
 
 

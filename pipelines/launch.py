@@ -117,8 +117,11 @@ def _check_writable(output: Path) -> None:
 
 def _clear(output: Path) -> None:
     """Remove an earlier run's results, so that none are there but of the run that begins."""
-    for file in RESULTS:
-        (output / file).unlink(missing_ok=True)
+    for path in (output / file for file in RESULTS):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be removed ({error.strerror}); choose another --output") from None
 
 
 def open_store() -> None:

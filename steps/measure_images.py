@@ -50,11 +50,12 @@ def measure_images(
 def _given(folder: str, batch: ImageTable) -> dict[str, MaskRef]:
     """The masks of the batch's images. Raises InputError where there are none, and says how many are missing."""
     masks = dict(list_images(folder))
-    found = {row.image_id: MaskRef(uri=masks[row.image_id]) for row in batch if row.image_id in masks}
-    if not found and len(batch):
+    names = [row.image_id for shard in batch.shards([]) for row in shard]
+    found = {name: MaskRef(uri=masks[name]) for name in names if name in masks}
+    if names and not found:
         raise InputError(f"{folder}: no mask is named like an image of the batch; give masks of these images")
-    if missing := len(batch) - len(found):
-        say(f"warning: {missing} of {len(batch)} images have no mask in {folder}; their labels are not watched")
+    if missing := len(names) - len(found):
+        say(f"warning: {missing} of {len(names)} images have no mask in {folder}; their labels are not watched")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -76,11 +75,6 @@ def _from_anywhere(folder: str) -> str:
     return folder if "://" in folder else str(Path(folder).absolute())
 
 
-def _say_if_none(there: Sequence[object]) -> None:
-    if not there:
-        progress.say("nothing is scheduled")
-
-
 @schedule_app.command("list")
 def list_(debug: Debug = False, quiet: Quiet = False) -> None:
     """Show what is scheduled."""
@@ -88,15 +82,16 @@ def list_(debug: Debug = False, quiet: Quiet = False) -> None:
     from pipelines import schedules
 
     if schedules.on_cluster():
-        for name, cron, active in (there := schedules.listed()):
-            typer.echo(f"{name:24} {cron:16} {'active' if active else 'paused'}")
-        _say_if_none(there)
-        return
-    _say_if_none(jobs())
-    for job in jobs():
-        last = last_run(job.name)
-        state = "active" if job.active else "paused"
-        typer.echo(f"{job.name:24} {job.cron:16} {state}  {job.does}  {last.result if last else ''}".rstrip())
+        there = [(name, cron, active, "") for name, cron, active in schedules.listed()]
+    else:
+        there = [
+            (job.name, job.cron, job.active, f"{job.does}  {last.result if (last := last_run(job.name)) else ''}")
+            for job in jobs()
+        ]
+    for name, cron, active, more in there:
+        typer.echo(f"{name:24} {cron:16} {'active' if active else 'paused'}  {more}".rstrip())
+    if not there:
+        progress.say("nothing is scheduled")
 
 
 @schedule_app.command("update")

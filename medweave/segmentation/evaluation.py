@@ -30,7 +30,7 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class ImageScore:
-    """The metrics of one image; see `image_metrics`."""
+    """The metrics of one image, see `image_metrics`, and of several classes the Dice of each, see `dice_by_class`."""
 
     image_id: str
     group_id: str
@@ -65,13 +65,15 @@ class Evaluation:
     def by_class(self, resamples: int, seed: int) -> list[dict[str, Any]]:
         """Of each of several classes: `images`, how many have it or are said to, and its `dice` as in `summary`.
 
-        Empty for a single class; an image that lacks a class, and is not said to have it, does not count in its Dice.
+        Empty for a single class. An image that lacks a class, and is not said to have it, does not count in its Dice,
+        which is None where no image does.
         """
         groups = [row.group_id for row in self.rows]
         columns = np.array([row.by_class for row in self.rows]).T
+        counts = [int(np.isfinite(dice).sum()) for dice in columns]
         return [
-            {"images": int(np.isfinite(dice).sum()), "dice": bootstrap_mean(dice, groups, resamples, seed).to_json()}
-            for dice in columns
+            {"images": count, "dice": bootstrap_mean(dice, groups, resamples, seed).to_json() if count else None}
+            for count, dice in zip(counts, columns, strict=True)
         ]
 
     def difference(self, other: Evaluation, metric: str = "dice", *, resamples: int, seed: int) -> Interval:

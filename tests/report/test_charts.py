@@ -63,9 +63,9 @@ def test_an_interval_without_ends_is_a_dot():
     assert not with_class(svg, "whisker")
 
 
-@pytest.mark.parametrize("mean", [0.05, -0.05, 0.0])
-def test_a_difference_always_shows_zero_and_both_sides(mean):
-    row = charts.Interval("Difference", "delta", mean, mean - 0.01, mean + 0.01, "")
+@pytest.mark.parametrize(("mean", "reach"), [(0.05, 0.01), (-0.05, 0.01), (0.0, 0.01), (0.0, 0.0)])
+def test_a_difference_always_shows_zero_and_both_sides(mean, reach):
+    row = charts.Interval("Difference", "delta", mean, mean - reach, mean + reach, "")
     svg = parse(charts.intervals([row], "difference", ("gold-only better", "final better")))
     assert 100 < float(with_class(svg, "zero")[0].get("x1")) < charts.WIDTH - 100
     assert {"← gold-only better", "final better →"} <= set(texts(svg))

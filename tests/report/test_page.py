@@ -312,6 +312,13 @@ def test_page_says_what_became_of_a_second_opinion(html):
     assert f"No image got a second opinion: {named}; …." in text(made=0, kept=0, accepted=0, missing=lost)
 
 
+@pytest.mark.parametrize(("architecture", "shown"), [("Compact", False), ("Unet", True)])
+def test_page_names_the_encoder_of_networks_that_have_a_choice(architecture, shown):
+    settings = f"segmentation: {{architecture: {architecture}, encoder: resnet18}}"
+    text = Page(render_report(dataclasses.replace(full(), settings_yaml=settings))).text
+    assert ("Encoder" in text) is shown
+
+
 def test_page_says_what_gold_taught_the_labeler(html):
     assert "adaptation dropped: Dice 0.801 &amp; less" in html
 

@@ -40,6 +40,7 @@ def test_each_of_several_classes_has_a_dice_of_its_own(tmp_path):
     evaluation.to_frame().to_parquet(tmp_path / "scores.parquet")
     assert Evaluation.from_frame(pd.read_parquet(tmp_path / "scores.parquet")).digest == evaluation.digest
     assert list(evaluation.to_frame().columns)[-2:] == ["dice_1", "dice_2"]
+    assert evaluate_masks(iter(pairs[:1]), 2, 1.0, total=1).by_class(400, 3)[1] == {"images": 0, "dice": None}
     assert evaluate_masks(iter(pairs[:1]), 1, 1.0, total=1).by_class(resamples=400, seed=3) == []
 
 
