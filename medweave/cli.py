@@ -119,8 +119,6 @@ def evaluate(
     settings = Evaluation()
     evaluation = evaluate_folders(predictions, masks, classes, settings.surface_tolerance, groups)
     summary = {"images": len(evaluation.rows), **evaluation.summary(settings.resamples, seed=0)}
-    if by_class := evaluation.by_class(settings.resamples, seed=0):
-        summary["by_class"] = by_class
     typer.echo(json.dumps(summary) if json_ else "\n".join(_metric_lines(summary)))
 
 

@@ -104,7 +104,6 @@ def report(
         summary=summary,
         task=settings.task,
         classes=settings.data.classes,
-        by_class=list(zip(on_baseline.by_class(resamples, seed), on_final.by_class(resamples, seed), strict=True)),
         settings_yaml=yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False),
         versions={package: installed(package) for package in PACKAGES},
         warnings=[finding for finding in validation["findings"] if finding["level"] == "warning"],

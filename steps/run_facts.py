@@ -15,6 +15,7 @@ from medweave.data.table import Decision, schema
 from medweave.labeling import FittedLabeler
 from medweave.quality import not_compared
 from medweave.segmentation import Interval, Segmenter
+from medweave.segmentation.metrics import METRICS
 from medweave.tracking import Context, DatasetRecord
 from medweave.version import code_digest
 
@@ -25,16 +26,22 @@ TOLD = ("source", "features", "labels", "groups", "rank_correlation", "coverage"
 
 
 def test_metrics(measured: Mapping[str, Mapping[str, Any]], gain: Interval) -> dict[str, float]:
-    """Summaries of evaluations by model, and final - gold-only in Dice, as MLflow's metrics, with their intervals."""
-    metrics = {
-        f"test/{model}/{metric}{end}": number
-        for model, summary in measured.items()
-        for metric, value in summary.items()
-        if metric != "empty_rate"
-        for end, number in zip(("", "_low", "_high"), (value["mean"], *value["ci95"]), strict=True)
-    }
-    metrics |= {f"test/{model}/empty_rate": summary["empty_rate"] for model, summary in measured.items()}
-    return metrics | {"test/delta/dice": gain.mean, "test/delta/dice_low": gain.low, "test/delta/dice_high": gain.high}
+    """Summaries of evaluations by model, and final - gold-only in Dice, as MLflow's metrics, with their intervals.
+
+    Of several classes `dice_1` and so on are the Dice of each that is in an image.
+    """
+    metrics = {"test/delta/dice": gain.mean, "test/delta/dice_low": gain.low, "test/delta/dice_high": gain.high}
+    for model, summary in measured.items():
+        estimates = {metric: summary[metric] for metric in METRICS}
+        estimates |= {
+            f"dice_{label}": found["dice"] for label, found in enumerate(summary.get("by_class", ()), start=1)
+        }
+        for metric, value in estimates.items():
+            if value:
+                ends = zip(("", "_low", "_high"), (value["mean"], *value["ci95"]), strict=True)
+                metrics |= {f"test/{model}/{metric}{end}": number for end, number in ends}
+        metrics[f"test/{model}/empty_rate"] = summary["empty_rate"]
+    return metrics
 
 
 def label_metrics(drift: Mapping[str, Any], made: Mapping[str, ImageTable]) -> dict[str, float]:

@@ -58,7 +58,6 @@ class ReportContent:
     (image_id, gold-only Dice, final Dice) of each test image. `curves` maps a name whose last word is the quantity,
     such as `final loss`, to (step, value). `learned` says in words what gold taught the labeler. `ablation` has
     `name`, `dice` and `difference` (to the final model) of trainings without one part, both as in the summary.
-    `by_class` are, of several classes, the Dice of the gold-only and of the final model in each: `images` and `dice`.
     `synthesis` tells of synthetic images: `checks` (`Checked.to_json` of their checks) and `choice`
     (`SyntheticChoice.to_json`: Dice on held-out gold with and without them).
     """
@@ -82,6 +81,5 @@ class ReportContent:
     curves: Mapping[str, Sequence[tuple[int, float]]]
     learned: str = ""
     ablation: Sequence[Mapping[str, Any]] = ()
-    by_class: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]] = ()
     synthesis: Mapping[str, Any] = field(default_factory=dict)
     synthetic_examples: Sequence[SyntheticExample] = ()

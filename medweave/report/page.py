@@ -163,7 +163,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "base": estimate(base.get("dice")),
         "final": estimate(final.get("dice")),
         "difference": estimate(_at(content.summary, "delta", "dice")),
-        "metrics": [*_metric_rows(base, final), *_class_rows(content)],
+        "metrics": [*_metric_rows(base, final), *_class_rows(content.classes, base, final)],
         "ablation": [(part["name"], estimate(part["dice"]), estimate(part["difference"])) for part in content.ablation],
         "labels": labels,
         "examples": examples,
@@ -207,11 +207,13 @@ def _metric_rows(base: Mapping[str, Any], final: Mapping[str, Any]) -> Iterator[
         yield "Images where nothing was found", texts[0], texts[1], "lower"
 
 
-def _class_rows(content: ReportContent) -> Iterator[tuple[str, str, str, str]]:
+def _class_rows(
+    classes: Sequence[str], base: Mapping[str, Any], final: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str, str]]:
     """Rows as of `_metric_rows`: the Dice of each of several classes."""
-    for name, sides in zip(content.classes, content.by_class, strict=False):
-        gold_only, final = (value.text(3) if (value := estimate(side["dice"])) else "–" for side in sides)
-        yield f"Dice of {name}", gold_only, final, "higher"
+    for name, *sides in zip(classes, base.get("by_class", ()), final.get("by_class", ()), strict=False):
+        gold_only, found = (value.text(3) if (value := estimate(side["dice"])) else "–" for side in sides)
+        yield f"Dice of {name}", gold_only, found, "higher"
 
 
 def _interval_rows(rows: Sequence[tuple[str, str, Estimate | None]], signed: bool = False) -> list[charts.Interval]:

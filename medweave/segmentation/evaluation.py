@@ -56,11 +56,14 @@ class Evaluation:
     def summary(self, resamples: int, seed: int) -> dict[str, Any]:
         """Mean and 95 % interval over groups of each metric, and the share of images with an empty prediction.
 
-        `{"dice": {"mean": m, "ci95": [low, high]}, "iou": …, "nsd": …, "hd95": …, "empty_rate": share}`
+        `{"dice": {"mean": m, "ci95": [low, high]}, "iou": …, "nsd": …, "hd95": …, "empty_rate": share}`, and of several
+        classes `by_class`, see there.
         """
         groups = [row.group_id for row in self.rows]
         metrics = {m: bootstrap_mean(self._values(m), groups, resamples, seed).to_json() for m in METRICS}
-        return {**metrics, "empty_rate": float(np.mean(self._values("empty"))) if self.rows else 0.0}
+        found = {**metrics, "empty_rate": float(np.mean(self._values("empty"))) if self.rows else 0.0}
+        by_class = self.by_class(resamples, seed)
+        return found | ({"by_class": by_class} if by_class else {})
 
     def by_class(self, resamples: int, seed: int) -> list[dict[str, Any]]:
         """Of each of several classes: `images`, how many have it or are said to, and its `dice` as in `summary`.

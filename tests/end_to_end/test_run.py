@@ -298,6 +298,8 @@ def test_two_classes_go_through_the_whole_chain(task_folder, config, medweave, t
     scored = medweave("evaluate", "--predictions", tmp_path / "p", "--masks", folder / "test/masks", "--classes", 2)
     assert f"{summary['test']['final']['dice']['mean']:.4f}" in scored.out
     assert "Dice, class 1" in scored.out and "Dice, class 2" in scored.out
+    left, right = (found["dice"]["mean"] for found in summary["test"]["final"]["by_class"])
+    assert f"{left:.4f}" in scored.out and f"{right:.4f}" in scored.out
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Dice of left" in page and "Dice of right" in page
 

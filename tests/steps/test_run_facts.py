@@ -1,6 +1,8 @@
 """What a run says of its checks, which a promotion may ask for."""
 
+from medweave.segmentation import Interval
 from steps.run_facts import checks
+from steps.run_facts import test_metrics as metrics_of_test
 
 NOTHING = {"drift": {}, "skipped": {}}
 
@@ -19,3 +21,16 @@ def test_drift_of_accepted_labels_is_named():
     told = checks({"findings": []}, {"source": None}, {**NOTHING, **found})
     assert told["drift"] == "accepted labels are unlike gold in area_share"
     assert told["calibration"] == "the predicted Dice could not be learnt from gold"
+
+
+def test_the_dice_of_each_class_is_a_metric_where_an_image_has_it():
+    estimate = {"mean": 0.5, "ci95": [0.25, 0.75]}
+    summary = dict.fromkeys(("dice", "iou", "nsd", "hd95"), estimate) | {"empty_rate": 0.125}
+    several = [{"images": 3, "dice": estimate}, {"images": 0, "dice": None}]
+    measured = {"gold_only": summary, "final": summary | {"by_class": several}}
+    metrics = metrics_of_test(measured, Interval(0.0, -1.0, 1.0))
+    assert (metrics["test/delta/dice_low"], metrics["test/gold_only/empty_rate"]) == (-1.0, 0.125)
+    names = [name for name in metrics if "dice_" in name and "delta" not in name]
+    assert set(names) >= {"test/final/dice_1", "test/final/dice_1_low", "test/final/dice_1_high"}
+    assert (metrics["test/final/dice_1"], metrics["test/final/dice_1_high"]) == (0.5, 0.75)
+    assert not any(name.startswith(("test/final/dice_2", "test/gold_only/dice_1")) for name in metrics)
