@@ -31,7 +31,7 @@ def fit_labeler(
         image = to_rgb8(read_image(row.image_uri, max_pixels))
         mask = read_mask(row.mask, classes, max_pixels)
         images.append(GoldImage(Target(row.image_id, row.image_sha256, row.group_id, image), mask))
-    seen = OutOfFold(coarse).probabilities([image.target.image for image in images], rows)
+    seen = OutOfFold(coarse.on(settings.compute)).probabilities([image.target.image for image in images], rows)
     bounds = bounds_from_masks([image.mask for image in images], classes, settings.quality.slack)
     folds = coarse.card.training["folds"]
     with work_folder("fit", gold.digest, coarse.digest, labeler, settings.model_dump(mode="json")) as work:

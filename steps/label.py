@@ -29,7 +29,7 @@ def label(
     `labeler` is what the labeler was when the run started: labels are reused only while it is the same. `fitted` is
     what gold taught it. What steps `label_part` have left in medweave's home is not made again.
     """
-    chain = configured_chain(settings, gold, OutOfFold(coarse), fitted)
+    chain = configured_chain(settings, gold, OutOfFold(coarse.on(settings.compute)), fitted)
     inputs = (images.digest, gold.digest, coarse.digest, labeler, fitted.digest, settings.model_dump(mode="json"))
     with work_folder("label", source, *inputs) as work:
         return label_images(images, chain, source, work, settings.data.max_pixels, home() / "labels")

@@ -30,7 +30,7 @@ def label_part(
 
     Their labels are kept in a folder of medweave's home that pods share, and `label` finds them there.
     """
-    chain = configured_chain(settings, gold, OutOfFold(coarse), fitted)
+    chain = configured_chain(settings, gold, OutOfFold(coarse.on(settings.compute)), fitted)
     inputs = (images.digest, gold.digest, coarse.digest, labeler, fitted.digest, settings.model_dump(mode="json"))
     with work_folder("label_part", source, part, parts, *inputs) as work:
         rows = images.part(part, parts, work / "part")

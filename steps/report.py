@@ -80,10 +80,12 @@ def report(
     losses = [image_id for image_id in examples.lowest(change) if change[image_id] < 0]
     captions = {image_id: f"Dice {after[image_id]:.2f}, gold only {before[image_id]:.2f}" for image_id in after}
 
+    models = {"prediction": final.on(settings.compute), "baseline": baseline.on(settings.compute)}
+
     def shown(image_ids: list[str]) -> list[Example]:
         rows = examples.find_rows(test, image_ids)
         images = [to_rgb8(read_image(row.image_uri, max_pixels)) for row in rows]
-        found = {"prediction": final.predict_masks(images), "baseline": baseline.predict_masks(images)}
+        found = {name: list(model.predict_masks(images)) for name, model in models.items()}
         layers = [dict(zip(found, masks, strict=True)) for masks in zip(*found.values(), strict=True)]
         return examples.compared_examples(
             rows, dict(zip(image_ids, layers, strict=True)), captions, classes, max_pixels

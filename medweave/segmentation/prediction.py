@@ -51,6 +51,7 @@ class OutOfFold:
 def evaluate_segmenter(segmenter: Segmenter, test: ImageTable, settings: Settings) -> Evaluation:
     """Per-image metrics of a segmenter's predictions against the masks of a table."""
     classes, max_pixels = len(settings.data.classes), settings.data.max_pixels
+    segmenter = segmenter.on(settings.compute)
 
     def pairs() -> Iterator[Pair]:
         rows, again = tee(test)

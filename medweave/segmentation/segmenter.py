@@ -70,10 +70,14 @@ class Segmenter:
         self._device = device(self._compute)
         self.members = [_for_inference(member, self._device) for member in members]
 
+    def on(self, compute: Compute) -> Segmenter:
+        """The same model, computing there. The networks are shared, so they move to its device for both."""
+        return Segmenter(self.card, self.members, compute)
+
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the weights of all members."""
-        digest = hashlib.sha256()
+        """SHA-256 over the card and the weights of all members."""
+        digest = hashlib.sha256(json.dumps(asdict(self.card), sort_keys=True).encode())
         for member in self.members:
             for name, tensor in sorted(member.state_dict().items()):
                 digest.update(name.encode())

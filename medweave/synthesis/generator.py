@@ -52,6 +52,10 @@ class Generator:
         self._network = built.network.eval().to(self._device)
         self._space = built.space
 
+    def on(self, compute: Compute) -> Generator:
+        """The same generator, computing there. The network is shared, so it moves to its device for both."""
+        return Generator(self.card, Built(self._network, self._space), compute)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the weights and what the card says of how they are used."""

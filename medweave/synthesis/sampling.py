@@ -59,6 +59,7 @@ def sample_part(
     and when it cannot be written (then no half-made sample is in the table).
     """
     conditions: Sequence[Condition | None] = [None] * wanted if isinstance(wanted, int) else wanted
+    generator = generator.on(settings.compute)
     _check(generator, conditions)
     how = {
         "generator": generator.digest,

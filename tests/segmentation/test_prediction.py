@@ -28,10 +28,16 @@ class Ensemble:
 
 
 class Threshold:
-    """Calls what is bright foreground."""
+    """Calls what is bright foreground, and in another precision than fp32 nothing."""
+
+    def __init__(self, precision="auto"):
+        self.precision = precision
+
+    def on(self, compute):
+        return Threshold(compute.precision)
 
     def predict_masks(self, images):
-        return ((image[..., 0] > 100).astype(np.uint8) for image in images)
+        return ((image[..., 0] > 100).astype(np.uint8) * (self.precision == "fp32") for image in images)
 
 
 def test_a_group_is_judged_by_the_member_that_never_saw_it_in_the_order_of_the_rows():
@@ -51,7 +57,7 @@ def test_without_flips_there_is_no_agreement_of_flips():
     assert [features for _, features in OutOfFold(coarse).predict([image], [row])] == [{}]
 
 
-def test_scores_are_those_of_each_image(tmp_path):
+def test_scores_are_those_of_each_image_in_the_precision_of_the_settings(tmp_path):
     rng = np.random.default_rng(0)
     rows, expected = [], []
     for k in range(3):
@@ -64,7 +70,7 @@ def test_scores_are_those_of_each_image(tmp_path):
         row = ImageRow(f"i{k}", f"g{k}", str(tmp_path / "images" / f"{k}.png"), "", 20, 24)
         rows.append(row.with_label("gold", MaskRef(uri=str(tmp_path / "masks" / f"{k}.png")), {}, "sha"))
         expected.append(image_metrics((image > 100).astype(np.uint8), (mask > 0).astype(np.uint8), 1, 2.0)["dice"])
-    settings = parse_settings({"task": "x", "evaluation": {"surface_tolerance": 2.0}})
+    settings = parse_settings({"task": "x", "evaluation": {"surface_tolerance": 2.0}, "compute": {"precision": "fp32"}})
     scores = evaluate_segmenter(Threshold(), write_table(tmp_path / "table", rows), settings)
     assert [row.image_id for row in scores.rows] == ["i0", "i1", "i2"]
     assert [row.dice for row in scores.rows] == pytest.approx(expected)

@@ -43,6 +43,22 @@ def test_a_saved_segmenter_predicts_the_same(tmp_path):
     assert again.unseen_member("b") is None
 
 
+def test_the_digest_tells_what_the_same_weights_are_used_for():
+    digests = {make_segmenter(1, **card).digest for card in ({}, {"flips": ()}, {"training": {"folds": {"b": 0}}})}
+    assert len(digests) == 3
+    assert make_segmenter(1).digest in digests
+
+
+def test_a_segmenter_computes_in_the_precision_it_is_told():
+    full = make_segmenter(1)
+    half = full.on(Compute(device="cpu", precision="bf16"))
+    image = np.random.default_rng(1).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    apart = np.abs(half.probabilities([image]) - full.probabilities([image])).max()
+    assert 0 < apart < 0.05
+    assert half.digest == full.digest
+    np.testing.assert_array_equal(half.on(CPU).probabilities([image]), full.probabilities([image]))
+
+
 def test_members_are_averaged():
     segmenter = make_segmenter()
     images = [np.random.default_rng(1).integers(0, 255, (32, 32, 3), dtype=np.uint8)]
