@@ -84,9 +84,12 @@ def pretrained_or_random(architecture: Architecture, encoder_weights: str | None
 
 @cache
 def _can_be_fetched(architecture: Architecture, encoder_weights: str) -> bool:
-    """Asked once a process: without a network each answer takes a minute of retries."""
+    """Asked once a process: without a network each answer takes a minute of retries. Draws no random numbers."""
+    import torch
+
     try:
-        build_network(architecture, encoder_weights)
+        with torch.random.fork_rng(devices=[]):
+            build_network(architecture, encoder_weights)
     except OSError:
         say(f"pretrained weights '{encoder_weights}' of {architecture.encoder} cannot be fetched; starting from random")
         return False

@@ -99,6 +99,20 @@ def test_pretrained_weights_that_cannot_be_fetched_are_replaced_and_this_is_reco
     assert pretrained_or_random(architecture, None)[1] == "random"
 
 
+def test_the_first_network_of_a_process_starts_like_the_next(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    architecture = Architecture("Unet", "tu-resnet10t", (8, 8, 8, 8, 16), 1)  # asked for in no other test
+    first, second = (_started(architecture) for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def _started(architecture):
+    torch.manual_seed(3)
+    return pretrained_or_random(architecture, "imagenet")[0].state_dict()
+
+
 @pytest.mark.parametrize("name", ["Unet", "UnetPlusPlus", "FPN"])
 def test_networks_give_logits_of_the_input_size(name, recipe):
     settings = recipe.model_copy(update={"architecture": name})
