@@ -89,7 +89,8 @@ def _home() -> Check:
 
 def _mlflow() -> Check:
     from medweave.tracking import connect
+    from medweave.uris import without_credentials
 
     client = connect(Tracking())
     models = client.search_registered_models(max_results=100)
-    return Check("mlflow store", "ok", f"{client.tracking_uri}, {len(models)} registered models")
+    return Check("mlflow store", "ok", f"{without_credentials(client.tracking_uri)}, {len(models)} registered models")

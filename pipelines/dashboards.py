@@ -17,6 +17,7 @@ from pathlib import Path
 from medweave.config import Tracking
 from medweave.errors import RunError
 from medweave.tracking import artifact_root, tracking_uri
+from medweave.uris import without_credentials
 from pipelines import store
 
 HOST = "127.0.0.1"
@@ -86,12 +87,13 @@ def _evidently(workspace: Path) -> Service:
 def _mlflow(uri: str) -> Service:
     shows = "runs, metrics, registered models"
     if uri.startswith(("http:", "https:")):
-        return Service("MLflow", shows, uri)
+        return Service("MLflow", shows, without_credentials(uri))
     port = str(_free_port())
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--port", port]
+    command = (sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", port, "--workers", "1")
     root = artifact_root(uri)
-    more = ["--default-artifact-root", root] if root else []
-    return Service("MLflow", shows, f"http://{HOST}:{port}", (*command, *more, "--workers", "1"))
+    # In the environment, as anyone on the machine can read a command, and a URI may hold a password.
+    environment = {"MLFLOW_BACKEND_STORE_URI": uri, **({"MLFLOW_DEFAULT_ARTIFACT_ROOT": root} if root else {})}
+    return Service("MLflow", shows, f"http://{HOST}:{port}", command, environment)
 
 
 def _zenml() -> Service:

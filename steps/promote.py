@@ -10,6 +10,7 @@ from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.errors import InputError, RunError
 from medweave.tracking import connect, get_version, tracking_uri
+from medweave.uris import without_credentials
 
 
 @step(enable_cache=False)
@@ -19,7 +20,7 @@ def promote(version: dict[str, Any], test: ImageTable, settings: Settings) -> An
     When MLflow is out of reach, or the champion's files are, nothing is decided.
     """
     if version["version"] is None:
-        where = tracking_uri(settings.tracking)
+        where = without_credentials(tracking_uri(settings.tracking))
         reason = f"Not judged: MLflow at {where} is out of reach; send the run's record with 'medweave runs sync'."
         return {"promoted": False, "reason": reason, "numbers": {}, "judged": False}
     name, number = version["name"], version["version"]

@@ -148,3 +148,10 @@ def test_what_the_built_in_network_would_ignore_is_refused(tmp_path, setting):
         load_settings(path, [f"segmentation.{setting}"])
     load_settings(path, ["segmentation.architecture=Unet", f"segmentation.{setting}"])
     assert Settings(**load_settings(path).model_dump()).segmentation.encoder == "resnet18"
+
+
+def test_a_password_in_the_settings_is_refused_and_not_shown():
+    with pytest.raises(InputError, match=r"'tracking\.uri' = 'mysql://db/x': .* set MLFLOW_TRACKING_URI") as caught:
+        parse_settings({"task": "x", "tracking": {"uri": "mysql://who:secret@db/x"}})
+    assert "secret" not in str(caught.value)
+    assert parse_settings({"task": "x", "tracking": {"uri": "mysql://who@db/x"}}).tracking.uri == "mysql://who@db/x"

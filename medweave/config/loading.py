@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from medweave.config.settings import Settings
 from medweave.errors import InputError
+from medweave.uris import without_credentials
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -103,7 +104,7 @@ def _explain(where: str, problem: Mapping[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{where}: '{key}' is required; add it"
     message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: '{key}' = {problem['input']!r}: {message[:1].lower()}{message[1:]}"
+    return f"{where}: '{key}' = {without_credentials(repr(problem['input']))}: {message[:1].lower()}{message[1:]}"
 
 
 def _keys_at(location: Sequence[str]) -> list[str]:

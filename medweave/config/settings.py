@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -361,9 +362,19 @@ class Monitoring(Section):
 
 
 class Tracking(Section):
-    """MLflow's URI; without one `$MLFLOW_TRACKING_URI`, or the store in medweave's home."""
+    """MLflow's URI; without one `$MLFLOW_TRACKING_URI`, or the store in medweave's home.
+
+    Settings are kept with each run, so a URI with a password belongs into the environment.
+    """
 
     uri: str | None = None
+
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        if value and urlsplit(value).password:
+            raise ValueError("settings are kept with each run, so no password here; set MLFLOW_TRACKING_URI instead")
+        return value
 
 
 class Compute(Section):

@@ -112,7 +112,8 @@ def kept() -> list[Path]:
 
 def destination(folder: Path) -> config.Tracking:
     """The MLflow that a kept record is for, as its run knew it."""
-    return config.Tracking(uri=_load(folder, REST if (folder / REST).exists() else RECORD)["uri"])
+    # Not validated, as the environment may name a URI with a password, which settings may not.
+    return config.Tracking.model_construct(uri=_load(folder, REST if (folder / REST).exists() else RECORD)["uri"])
 
 
 def send(client: MlflowClient, folder: Path) -> Sent:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from medweave.config import Tracking
 from medweave.errors import InputError
 from medweave.home import home
+from medweave.uris import without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -69,7 +70,7 @@ def connect(settings: Tracking) -> MlflowClient:
         client = MlflowClient(uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = without_credentials(str(error).splitlines()[0])
         raise InputError(
             f"{origin}: MLflow cannot use this store ({reason}); give the URI of a server or database that answers"
         ) from None
