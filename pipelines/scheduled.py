@@ -15,6 +15,7 @@ from medweave.data.corrections import store_of
 from medweave.data.ingest import ingest
 from medweave.errors import InputError, RunError
 from medweave.home import home
+from medweave.labeling.recipe import configured_recipe
 from medweave.notifying import notify
 from medweave.scheduling import LastRun, held, last_run
 from medweave.version import code_digest
@@ -72,7 +73,7 @@ def _failures_told(task: str) -> Iterator[None]:
 
 
 def fingerprint(settings: Settings) -> str:
-    """SHA-256 of all that a run depends on: images, masks, groups, corrections, settings and code."""
+    """SHA-256 of all that a run depends on: images, masks, groups, corrections, the labeler, settings and code."""
     corrections = store_of(settings.data, settings.task)
     with tempfile.TemporaryDirectory() as folder:
         found = ingest(
@@ -80,4 +81,5 @@ def fingerprint(settings: Settings) -> str:
         )
         tables = {split: table.digest for split, table in sorted(found.tables.items())}
     of_model = settings.model_dump(mode="json", exclude=set(NOT_RELEVANT))
-    return hashlib.sha256(json.dumps([code_digest(), of_model, tables], sort_keys=True).encode()).hexdigest()
+    made_from = [code_digest(), of_model, configured_recipe(settings), tables]
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

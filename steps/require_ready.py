@@ -7,7 +7,7 @@ from zenml import step
 
 from medweave.config import Settings
 from medweave.data.validation import ValidationReport
-from medweave.labeling import configured_labeler, recipe_of, second_labeler
+from medweave.labeling.recipe import configured_recipe
 from medweave.segmentation.networks import architecture_of, build_network
 from medweave.synthesis.networks import architecture_of as architecture_for
 from medweave.synthesis.networks import build
@@ -25,6 +25,4 @@ def require_ready(validation: dict[str, Any], settings: Settings) -> Annotated[d
         build(architecture_for(settings.synthesis, channels=1, classes=len(settings.data.classes)))
     connect(settings.tracking)
     build_network(architecture_of(settings.segmentation, len(settings.data.classes)))
-    recipe = recipe_of(configured_labeler(settings))
-    second = second_labeler(settings)
-    return recipe if second is None else {**recipe, "second_opinion": recipe_of(second)}
+    return configured_recipe(settings)

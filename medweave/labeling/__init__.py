@@ -1,6 +1,6 @@
 """Weak labels: prompts from a coarse model, promptable models, and the run that labels a table."""
 
-from medweave.labeling.chain import Chain, CoarsePredictor, Label, configured_chain, recipe_of
+from medweave.labeling.chain import Chain, CoarsePredictor, Label, configured_chain
 from medweave.labeling.consensus import Vote, consensus
 from medweave.labeling.fitted import FittedLabeler, labeler_for
 from medweave.labeling.fitting import fit_labeler, fit_to_gold
@@ -41,7 +41,6 @@ __all__ = [
     "labeler_for",
     "prompt_candidates",
     "prompts_from_probabilities",
-    "recipe_of",
     "second_labeler",
     "second_opinions",
 ]

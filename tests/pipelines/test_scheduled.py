@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from medweave.config import Phantoms, Settings
+from medweave.config import Labeling, Phantoms, Settings
 from medweave.data.phantoms import write_phantoms
 from medweave.errors import RunError
 from medweave.scheduling import held, last_run
@@ -84,6 +84,18 @@ def test_what_decides_about_the_model_is_relevant_and_where_it_runs_is_not(setti
         == before
     )
     assert fingerprint(settings.model_copy(update={"seed": 1})) != before
+
+
+def test_another_imported_mask_is_relevant(settings, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for way in ({"labeler": "imported", "imported": str(masks)}, {"second_opinion": str(masks)}):
+        made_by = settings.model_copy(update={"labeling": Labeling(**way)})
+        (masks / "a.png").write_bytes(b"one")
+        before = fingerprint(made_by)
+        assert fingerprint(made_by) == before
+        (masks / "a.png").write_bytes(b"another")
+        assert fingerprint(made_by) != before
 
 
 def test_a_webhook_that_is_gone_fails_nothing(settings, told, tmp_path, monkeypatch):
