@@ -49,6 +49,35 @@ def test_only_what_has_ended_well_is_dropped():
     assert failed.is_dir() and not ended.exists()
 
 
+HOLDS = """
+import sys
+from medweave.work import work_folder
+with work_folder("train", "a") as folder:
+    (folder / "first").write_text("first")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_that_make_the_same_at_once_do_not_share_a_folder():
+    def start():
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        other = subprocess.Popen([sys.executable, "-c", HOLDS], **pipes)
+        return other, Path(other.stdout.readline().strip())
+
+    first, of_first = start()
+    second, of_second = start()
+    assert of_first != of_second
+    second.communicate()
+    assert second.returncode == 0 and not of_second.exists() and (of_first / "first").exists()
+    first.kill()
+    first.communicate()
+    with work_folder("train", "a") as folder:
+        assert folder == of_first and (folder / "first").exists()
+    drop_finished()
+    assert list((home() / "work").iterdir()) == []
+
+
 KILLED = """
 import os, signal, time
 import fsspec
