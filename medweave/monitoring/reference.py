@@ -40,7 +40,7 @@ def measured_training(
     neighbours = Neighbours.of(rows, data.max_pixels)
     labels = {row.image_id: row.mask for row in rows if row.mask and row.label_source == "gold"}
     observers = replace(observers, neighbours=neighbours, labels=labels if labelled_elsewhere else None)
-    kept = folder / _key(rows, observers, labelled_elsewhere)
+    kept = folder / _key(rows, observers, data, labelled_elsewhere)
     if not (kept / "manifest.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
@@ -51,8 +51,9 @@ def measured_training(
     return ImageTable(kept), neighbours
 
 
-def _key(rows: Sequence[ImageRow], observers: Observers, labelled_elsewhere: bool) -> str:
+def _key(rows: Sequence[ImageRow], observers: Observers, data: Data, labelled_elsewhere: bool) -> str:
     models = [model and model.digest for model in (observers.champion, observers.challenger)]
-    content = [code_digest("data", "quality", "monitoring"), models, labelled_elsewhere]
-    content += [[row.image_sha256, row.group_id, row.image_uri] for row in rows]
+    code = code_digest("data", "quality", "monitoring", "segmentation", "labeling")
+    content = [code, models, labelled_elsewhere, data.classes]
+    content += [[row.image_sha256, row.group_id, row.image_uri, row.label_id] for row in rows]
     return "training-" + hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]

@@ -13,6 +13,7 @@ from medweave.data import ImageTable
 from medweave.errors import InputError
 from medweave.segmentation import Evaluation, Segmenter, evaluate_segmenter
 from medweave.tracking import RegisteredVersion, logged_segmenter, resolve_model
+from medweave.version import code_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,8 +35,8 @@ def scores_of(
 ) -> Evaluation:
     """The scores of a version's final model, or of the gold-only model of its run, on this very test set.
 
-    A test set that changed has another digest, so that the model is measured again. Raises InputError when the model's
-    files are gone.
+    The model is measured again for a test set that changed, and by other code than measured it. Raises InputError when
+    the model's files are gone.
     """
     if version.run_id is None:
         raise InputError(f"{version.model_uri}: was not registered by medweave; choose another version")
@@ -53,7 +54,7 @@ def scores_of(
 
 
 def _name(role: Role, test: ImageTable) -> str:
-    return f"{role}-{test.digest[:24]}.parquet"
+    return f"{role}-{test.digest[:24]}-{code_digest('data', 'segmentation')[:8]}.parquet"
 
 
 def _recorded(client: MlflowClient, run_id: str, path: str) -> Evaluation | None:

@@ -6,7 +6,7 @@ import pytest
 
 from medweave.config import Data
 from medweave.data import ImageRow, MaskRef, write_table
-from medweave.monitoring import Observers, measure
+from medweave.monitoring import Observers, measure, measured_training
 from medweave.segmentation import Segmenter
 from medweave.segmentation.networks import Architecture, build_network
 from medweave.segmentation.segmenter import Card
@@ -43,3 +43,20 @@ def test_without_given_labels_they_are_the_champions(champion, images, tmp_path)
     for row in measure(images, Observers(champion=champion), Data(), tmp_path / "predicted"):
         assert row.made_by == {"segmenter": champion.digest}
         assert "label.empty" in row.features and "label.agreement" not in row.features
+
+
+def test_training_images_are_measured_again_when_an_expert_has_drawn_another_mask(champion, images, tmp_path):
+    def shares(expert):
+        mask = MaskRef(uri=str(tmp_path / "mask.png"))
+        rows = [row.with_label("gold", mask, {"labeler": expert}, expert) for row in images]
+        observers, data = Observers(champion=champion), Data()
+        measured, _ = measured_training(rows, observers, data, labelled_elsewhere=True, folder=tmp_path / "kept")
+        return measured.root, [row.features["label.area_share"] for row in measured]
+
+    before, shown = shares("one")
+    assert shown == pytest.approx([0.1, 0.1]) and shares("one")[0] == before
+    mask = np.zeros((40, 50), np.uint8)
+    mask[:20] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    after, shown = shares("another")
+    assert shown == pytest.approx([0.5, 0.5]) and after != before

@@ -222,6 +222,16 @@ def test_a_test_set_that_changed_is_measured_anew_and_put_on_record(client, netw
     assert len(client.list_artifacts(run_id, FOLDER)) == 2
 
 
+def test_scores_of_other_code_are_not_compared_with(client, networks, images, tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr("medweave.promotion.scores.code_digest", lambda *_: "of another version")
+        write_scores(tmp_path / "old" / FOLDER, "final", images, scores([0.9] * 4))
+    run_id = log_run(client, RunRecord("demo", artifacts=[tmp_path / "old" / FOLDER]))
+    version = register_model(client, run_id, NAME, networks[0], model_digest="m", evaluation_digest="e")
+    expected = evaluate_segmenter(Segmenter.load(networks[0], SETTINGS.compute), images, SETTINGS)
+    assert scores_of(client, version, "final", images, SETTINGS) == expected
+
+
 def test_rollback_predicts_the_same_bytes_as_before(client, networks, images, tmp_path):
     for number, folder in enumerate(networks, 1):
         run_id = log_run(client, RunRecord("demo"))

@@ -28,6 +28,7 @@ from medweave.labeling.sam.cache import EmbeddingCache
 from medweave.labeling.sam.frames import Frame
 from medweave.labeling.sam.kinds import KINDS, KindName
 from medweave.labeling.sam.resampling import downscale, upscale
+from medweave.version import code_digest
 
 DECODER = ("mask_decoder.", "prompt_encoder.")
 PIXELS_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 23}
@@ -183,7 +184,8 @@ class SamLabeler:
         return position
 
     def _key(self, target: Target, frame: Frame) -> tuple[Any, ...]:
-        return target.image_sha256, self.digest, self.precision, self.name, *astuple(frame)
+        code = code_digest("data", "labeling/sam")
+        return target.image_sha256, self.digest, code, self.precision, self.name, *astuple(frame)
 
     def _encode(self, jobs: Sequence[tuple[Target, Frame]]) -> Iterable[Tensor]:
         """The features 1xCxhxw of each target's frame, in the precision; inputs are prepared in threads meanwhile."""

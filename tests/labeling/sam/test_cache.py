@@ -120,13 +120,13 @@ def test_a_folder_that_can_only_be_read_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_an_embedding_does_not_depend_on_the_cache(tmp_path, new_sam, image, precision):
+def test_an_embedding_does_not_depend_on_the_cache(tmp_path, new_sam, image, precision, monkeypatch):
     calls = []
     sam = new_sam()
     sam.image_encoder.register_forward_hook(lambda *_: calls.append(1))
     targets = [Target(str(k), f"sha {k}", "g", np.roll(image, k, 1), (BOX,)) for k in range(3)]
 
-    def run(cache, digest="d", kind="sam"):
+    def run(cache, digest="d", kind="sam", precision=precision):
         calls.clear()
         embedded = SamLabeler(sam, kind, "tiny", digest, "cpu", precision, cache=cache).embed(targets)
         return torch.cat([embedding.features for [(embedding, _)] in embedded])
@@ -140,6 +140,11 @@ def test_an_embedding_does_not_depend_on_the_cache(tmp_path, new_sam, image, pre
     run(EmbeddingCache(tmp_path), digest="other weights")
     assert calls
     run(EmbeddingCache(tmp_path), kind="medsam")
+    assert calls
+    run(EmbeddingCache(tmp_path), precision={"fp32": "bf16", "bf16": "fp32"}[precision])
+    assert calls
+    monkeypatch.setattr("medweave.labeling.sam.labeler.code_digest", lambda *_: "other code")
+    run(EmbeddingCache(tmp_path))
     assert calls
 
 
