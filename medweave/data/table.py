@@ -63,6 +63,18 @@ class ImageRow:
     coarse: bytes | None = None
     features: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the label is learned from: it is gold, or was accepted."""
+        return self.label_source == "gold" or self.decision == "accept"
+
+    @property
+    def training_weight(self) -> float:
+        """How much the label weighs in training, 0..1: gold 1, an accepted one as much as it is trusted, others 0."""
+        if not self.is_trusted:
+            return 0.0
+        return 1.0 if self.weight is None else self.weight
+
     def with_label(
         self, source: LabelSource, mask: MaskRef, made_by: dict[str, Any], mask_sha256: str | None = None
     ) -> ImageRow:

@@ -12,7 +12,7 @@ import numpy as np
 from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable
 from medweave.segmentation.cross_validation import train_coarse
-from medweave.segmentation.training_set import TrainingSet, build_training_set, is_trusted
+from medweave.segmentation.training_set import TrainingSet, build_training_set
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class SyntheticChoice:
 
 def within_share(real: Sequence[ImageTable], synthetic: Sequence[ImageRow], share: float) -> list[ImageRow]:
     """The first of the accepted synthetic images, as many as are `share` (0..1) of all labels that are trained on."""
-    labels = sum(is_trusted(row) for table in real for shard in table.shards(["decision"]) for row in shard)
-    return [row for row in synthetic if is_trusted(row)][: int(labels * share / (1 - share) + 1e-9)]
+    labels = sum(row.is_trusted for table in real for shard in table.shards(["decision"]) for row in shard)
+    return [row for row in synthetic if row.is_trusted][: int(labels * share / (1 - share) + 1e-9)]
 
 
 def choose_synthetic(
@@ -57,7 +57,7 @@ def choose_synthetic(
     the figure with them is a little optimistic.
     """
     chosen = within_share(real, synthetic, settings.synthesis.share)
-    offered = sum(is_trusted(row) for row in synthetic)
+    offered = sum(row.is_trusted for row in synthetic)
     if not chosen:
         return [], SyntheticChoice(offered, 0)
 

@@ -12,8 +12,8 @@ from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import read_mask
+from medweave.data.resizing import squash_image, squash_mask
 from medweave.errors import RunError
-from medweave.segmentation.preprocessing import resize_image, resize_mask
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,21 @@ def build_training_set(
     """
     size, classes, max_pixels = settings.segmentation.image_size, len(settings.data.classes), settings.data.max_pixels
     chosen = [row for table in real for row in table]
-    chosen += [row for table in made for row in table if is_trusted(row)]
-    if not any(is_trusted(row) for row in chosen):
+    chosen += [row for table in made for row in table if row.is_trusted]
+    if not any(row.is_trusted for row in chosen):
         raise RunError("no labels to train on")
     folder.mkdir(parents=True, exist_ok=True)
     shape = (len(chosen), size, size)
     images = np.memmap(folder / "images.u8", np.uint8, "w+", shape=(*shape, 3))
     masks = np.memmap(folder / "masks.u8", np.uint8, "w+", shape=shape)
     for index, row in enumerate(chosen):
-        images[index] = resize_image(to_rgb8(read_image(row.image_uri, max_pixels)), size)
+        images[index] = squash_image(to_rgb8(read_image(row.image_uri, max_pixels)), size)
         if row.mask:
-            masks[index] = resize_mask(read_mask(row.mask, classes, max_pixels), size)
+            masks[index] = squash_mask(read_mask(row.mask, classes, max_pixels), size)
     return TrainingSet(
         images,
         masks,
-        np.array([_weight(row) for row in chosen], np.float32),
+        np.array([row.training_weight for row in chosen], np.float32),
         np.array([row.label_source == "gold" for row in chosen]),
         np.ones(len(chosen), bool),
         tuple(replace(row, coarse=None, mask=replace(row.mask, png=None)) for row in chosen),
@@ -98,17 +98,6 @@ def build_training_set(
 def _groups(row: ImageRow) -> set[str]:
     """The row's group and, of an image that was made for a mask, those that the mask came from."""
     return {row.group_id, *(row.made_by.get("condition") or {}).get("groups", ())}
-
-
-def is_trusted(row: ImageRow) -> bool:
-    """Whether the row's label is learned from: it is gold, or was accepted."""
-    return row.label_source == "gold" or row.decision == "accept"
-
-
-def _weight(row: ImageRow) -> float:
-    if not is_trusted(row):
-        return 0.0
-    return 1.0 if row.weight is None else row.weight
 
 
 def _pick(pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from medweave.config import Settings
 from medweave.data.masks import encode_mask, read_mask
+from medweave.data.resizing import squash_mask
 from medweave.data.table import ImageRow
 from medweave.errors import InputError
 from medweave.synthesis.shapes import Bounds, bounds_of, mix, move
@@ -53,19 +54,6 @@ class _Known:
     mask: np.ndarray
 
 
-def is_trusted(row: ImageRow) -> bool:
-    """Whether the row's mask is known: it is gold, or was accepted."""
-    return bool(row.mask) and (row.label_source == "gold" or row.decision == "accept")
-
-
-def squash_mask(mask: np.ndarray, size: int) -> np.ndarray:
-    """HxW uint8 class map to SxS by nearest neighbour (exact for pixel centres); the aspect is not kept."""
-    import cv2
-
-    squashed: np.ndarray = cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-    return squashed
-
-
 def make_conditions(rows: Iterable[ImageRow], settings: Settings, count: int, seed: int) -> list[Condition]:
     """`count` new masks, made by changing those of gold rows and of accepted ones; condition k from (seed, k) alone.
 
@@ -78,7 +66,7 @@ def make_conditions(rows: Iterable[ImageRow], settings: Settings, count: int, se
     gold: list[np.ndarray] = []
     known: list[_Known] = []
     for row in rows:
-        if not is_trusted(row) or row.label_source == "synthetic":
+        if not row.is_trusted or row.label_source == "synthetic":
             continue
         mask = squash_mask(read_mask(row.mask, classes, settings.data.max_pixels), size)
         if mask.any():

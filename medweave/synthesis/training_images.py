@@ -14,8 +14,8 @@ from medweave.config import Settings, Synthesis
 from medweave.data import ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import read_mask
+from medweave.data.resizing import squash_image, squash_mask
 from medweave.errors import InputError
-from medweave.synthesis.conditions import is_trusted, squash_mask
 
 FEWEST = 8
 KNOWN = 0.5
@@ -98,7 +98,7 @@ def collect_images(tables: Sequence[ImageTable], settings: Settings, path: Path)
     known = np.zeros(len(rows), bool)
     for index, row in enumerate(rows):
         images[index] = squash_image(to_rgb8(read_image(row.image_uri, max_pixels)), side)
-        if wanted.conditional and is_trusted(row):
+        if wanted.conditional and row.is_trusted:
             masks[index] = squash_mask(read_mask(row.mask, classes, max_pixels), side)
             known[index] = True
     if wanted.conditional and not any(mask.any() for mask in masks):
@@ -108,17 +108,6 @@ def collect_images(tables: Sequence[ImageTable], settings: Settings, path: Path)
     if wanted.colour == "gray" or (wanted.colour == "auto" and not _mostly_coloured(images)):
         images = _gray(images)
     return TrainingImages(images, masks, known)
-
-
-def squash_image(image: np.ndarray, size: int) -> np.ndarray:
-    """HxWx3 uint8 to SxSx3 uint8, by area where it shrinks; the aspect is not kept."""
-    import cv2
-
-    shrinks = image.shape[0] * image.shape[1] > size * size
-    squashed: np.ndarray = cv2.resize(
-        image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return squashed
 
 
 def _mostly_coloured(images: np.ndarray) -> bool:

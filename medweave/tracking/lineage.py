@@ -74,13 +74,6 @@ def write_labels(path: Path, records: Iterable[Mapping[str, Any]]) -> dict[str, 
     return counts
 
 
-def learned_weight(row: ImageRow) -> float:
-    """How much a label weighs in training, 0..1: gold 1, an accepted one as much as it is trusted, others nothing."""
-    if row.label_source != "gold" and row.decision != "accept":
-        return 0.0
-    return 1.0 if row.weight is None else row.weight
-
-
 def _record(row: ImageRow) -> dict[str, Any]:
     made = row.made_by
     image = made if row.label_source == "synthetic" else {}
@@ -93,7 +86,7 @@ def _record(row: ImageRow) -> dict[str, Any]:
         "image_uri": row.image_uri,
         "source": row.label_source,
         "decision": row.decision,
-        "weight": learned_weight(row),
+        "weight": row.training_weight,
         "predicted_dice": row.predicted_dice,
         "low": row.low,
         "high": row.high,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from medweave.data import MaskRef
 from medweave.data.masks import decode_mask, encode_mask, read_mask
+from medweave.data.resizing import squash_mask
 from medweave.errors import InputError
 from medweave.synthesis import make_conditions
-from medweave.synthesis.conditions import squash_mask
 from medweave.synthesis.shapes import bounds_of
 
 

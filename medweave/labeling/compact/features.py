@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from medweave.compact.encoder import DIM
+from medweave.data.resizing import squash_image
 from medweave.labeling.compact.weights import load_model
 from medweave.labeling.sam.frames import cut
 
@@ -40,8 +41,4 @@ def _encoder() -> torch.nn.Module:
 
 
 def _pixels(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    import cv2
-
-    shrinks = image.shape[0] * image.shape[1] > SIDE * SIDE
-    square = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return cut(np.asarray(square, np.uint8), (0, 0, SIDE, SIDE), SIDE)[0]
+    return cut(squash_image(image, SIDE), (0, 0, SIDE, SIDE), SIDE)[0]

@@ -17,10 +17,11 @@ from medweave.compact.scenes import make_scene
 from medweave.compact.training import Recipe, program
 from medweave.compact.weights import load_state
 from medweave.compute import in_native_precision
+from medweave.data.resizing import squash_image, squash_mask
 from medweave.segmentation.compact import NAME
 from medweave.segmentation.compact.network import Compact
 from medweave.segmentation.losses import label_loss
-from medweave.segmentation.preprocessing import normalise, resize_image, resize_mask
+from medweave.segmentation.preprocessing import normalise
 
 DEFAULTS = Recipe(Path(), steps=16500, decay=6000, batch=8, side=160)
 SIDES = (-32, 0, 0, 32)
@@ -96,8 +97,8 @@ class Scenes(Dataset[Batch]):
 def _batch(seeds: Sequence[tuple[int, ...]], side: int) -> Batch:
     cv2.setNumThreads(1)
     scenes = [make_scene(seed) for seed in seeds]
-    images = np.stack([resize_image(scene.image, side) for scene in scenes])
-    masks = np.stack([resize_mask(scene.masks.max(axis=0), side) for scene in scenes])
+    images = np.stack([squash_image(scene.image, side) for scene in scenes])
+    masks = np.stack([squash_mask(scene.masks.max(axis=0), side) for scene in scenes])
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
 
 
