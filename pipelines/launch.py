@@ -18,6 +18,7 @@ from medweave.errors import InputError, RunError
 from medweave.progress import say
 from medweave.tracking import SystemMetrics, add_samples, connect, keep_rest, kept, log_samples
 from medweave.work import drop_finished
+from medweave.writing import whole_file
 from pipelines import cluster, store
 from pipelines.waiting import last_words, wait_for
 
@@ -181,12 +182,10 @@ def raise_if_failed(run: PipelineRunResponse) -> None:
 
 def write_result(path: Path, text: str) -> None:
     """Write a file aside and rename it. Raises InputError where that cannot be done."""
-    aside = path.with_name(f".{path.name}.part")
     try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
+        with whole_file(path) as aside:
+            aside.write_text(text, encoding="utf-8")
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); free space or choose another --output"
         ) from None

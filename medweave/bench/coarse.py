@@ -13,6 +13,7 @@ from medweave.home import home
 from medweave.labeling import Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.version import code_digest
 from medweave.work import work_folder
+from medweave.writing import whole_file
 
 
 def coarse_boxes(
@@ -34,9 +35,8 @@ def coarse_boxes(
     if not kept.exists():
         prompts = _trained_prompts(gold, images, recipe, settings, seed, key.hexdigest())
         kept.parent.mkdir(exist_ok=True)
-        aside = kept.with_suffix(".part")
-        aside.write_text(json.dumps({name: [one.to_json() for one in found] for name, found in prompts.items()}))
-        aside.replace(kept)
+        with whole_file(kept) as aside:
+            aside.write_text(json.dumps({name: [one.to_json() for one in found] for name, found in prompts.items()}))
     content = json.loads(kept.read_text())
     return {image_id: [Prompt.from_json(prompt) for prompt in prompts] for image_id, prompts in content.items()}
 

@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from medweave.compact.weights import export
+from medweave.writing import whole_file
 
 WARM_UP = 200
 EMA = 0.998
@@ -110,10 +111,9 @@ class Training:
         self.stages[-1]["until_step"] = self.step
         self.stages[-1]["seconds"] += seconds
         self.recipe.work.mkdir(parents=True, exist_ok=True)
-        aside = self._checkpoint.with_suffix(".part")
         parts = {name: getattr(self, name).state_dict() for name in PARTS}
-        torch.save(parts | {"step": self.step, "stages": self.stages}, aside)
-        aside.replace(self._checkpoint)
+        with whole_file(self._checkpoint) as aside:
+            torch.save(parts | {"step": self.step, "stages": self.stages}, aside)
 
     def _restore(self) -> None:
         state = torch.load(self._checkpoint, map_location=self.recipe.device, weights_only=True)

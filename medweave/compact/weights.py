@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from medweave.errors import InputError
+from medweave.writing import whole_file
 
 FOLDER = Path(__file__).parent
 
@@ -28,9 +29,8 @@ def export(model: nn.Module, facts: dict[str, Any], name: str, folder: Path = FO
         (f"{name}.safetensors", content),
         (f"{name}.json", (json.dumps(card, indent=2) + "\n").encode()),
     ):
-        aside = folder / f"{file}.part"
-        aside.write_bytes(written)
-        aside.replace(folder / file)
+        with whole_file(folder / file) as aside:
+            aside.write_bytes(written)
     return digest
 
 

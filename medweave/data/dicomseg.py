@@ -11,10 +11,10 @@ import numpy as np
 
 from medweave import __version__
 from medweave.data.export import labels_with_masks
-from medweave.data.folders import new_folder
 from medweave.data.images import read_bytes
 from medweave.data.table import ImageTable
 from medweave.errors import InputError
+from medweave.writing import new_folder
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -11,10 +11,10 @@ import numpy as np
 
 from medweave import progress
 from medweave.data.coco import write_coco
-from medweave.data.folders import new_folder
 from medweave.data.masks import encode_mask, read_mask
 from medweave.data.table import ImageRow, ImageTable
 from medweave.errors import InputError
+from medweave.writing import new_folder
 
 Array = np.ndarray[Any, Any]
 

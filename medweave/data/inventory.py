@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from medweave.errors import InputError
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -127,14 +128,11 @@ class Inventory(Sequence[InventoryRow]):
         texts, whole, real = pa.list_(pa.string()), pa.int64(), pa.float64()
         types = {"tuple[str, ...]": texts, "int | None": whole, "float | None": real}
         schema = pa.schema([(field.name, types.get(str(field.type), pa.string())) for field in fields(InventoryRow)])
-        aside = Path(f"{path}.part")
+        table = pa.Table.from_pylist([asdict(row) for row in self], schema=schema)
         try:
-            pq.write_table(
-                pa.Table.from_pylist([asdict(row) for row in self], schema=schema), aside, compression="zstd"
-            )
-            aside.replace(path)
+            with whole_file(Path(path)) as aside:
+                pq.write_table(table, aside, compression="zstd")
         except OSError as error:
-            aside.unlink(missing_ok=True)
             raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
 
     @classmethod

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from medweave.errors import InputError
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -199,13 +200,11 @@ class ShardWriter:
         import pyarrow.parquet as pq
 
         path = self._path(index)
-        aside = path.with_suffix(".part")
         table = _to_arrow(rows).replace_schema_metadata({"digest": _rows_digest(rows)})
         try:
-            pq.write_table(table, aside, compression="zstd")
-            aside.replace(path)
+            with whole_file(path) as aside:
+                pq.write_table(table, aside, compression="zstd")
         except OSError as error:
-            aside.unlink(missing_ok=True)
             raise InputError(f"{path}: cannot be written ({error.strerror or error}); free space there") from None
 
     def finish(self) -> ImageTable:
@@ -220,9 +219,8 @@ class ShardWriter:
                 digest.update(row_digest.encode())
             shards.append({"file": path.name, "rows": metadata.num_rows})
         manifest = {"format": FORMAT, "digest": digest.hexdigest(), "shards": shards}
-        aside = self.root / f"{MANIFEST}.part"
-        aside.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        aside.replace(self.root / MANIFEST)
+        with whole_file(self.root / MANIFEST) as aside:
+            aside.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         return ImageTable(self.root)
 
     def _path(self, index: int) -> Path:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medweave.config import Prompts
 from medweave.errors import InputError
 from medweave.labeling.labelers import Labeler, Made, NoMask, Target
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -108,9 +109,8 @@ class FittedLabeler:
             files[member] = hashlib.sha256(data).hexdigest()
             (folder / f"{member}.safetensors").write_bytes(data)
         card = {"format": FORMAT, **self.card.to_json(), "weights": files}
-        aside = folder / f"{CARD}.part"
-        aside.write_text(json.dumps(card, indent=1, sort_keys=True), encoding="utf-8")
-        aside.replace(folder / CARD)
+        with whole_file(folder / CARD) as aside:
+            aside.write_text(json.dumps(card, indent=1, sort_keys=True), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> FittedLabeler:

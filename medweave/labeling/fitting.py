@@ -21,6 +21,7 @@ from medweave.labeling.gold_prompts import GoldImage, GoldSet, box_errors, gold_
 from medweave.labeling.labelers import Labeler, Made, NoMask
 from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     from medweave.labeling.crop import CropLabeler
@@ -187,8 +188,8 @@ def _kept(path: Path, make: Callable[[], State]) -> State:
     from safetensors.torch import load_file, save_file
 
     if not path.exists():
-        aside = path.with_suffix(".part")
-        save_file(dict(make()), aside)
-        aside.replace(path)
+        weights = dict(make())
+        with whole_file(path) as aside:
+            save_file(weights, aside)
     state: State = load_file(path)
     return state

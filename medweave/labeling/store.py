@@ -14,6 +14,7 @@ from typing import Any
 from medweave import progress
 from medweave.data.table import ImageRow
 from medweave.labeling.chain import Label
+from medweave.writing import whole_file
 
 RECIPES = 16
 """Folders of labels that are kept; those that were used longest ago go first."""
@@ -57,11 +58,10 @@ class LabelStore:
         entry = {**coded, "made_by": label.made_by, "features": label.features}
         text = json.dumps(entry, sort_keys=True).encode()
         path = self._path(row)
-        aside = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(_sha256(text).encode() + b"\n" + text)
-            aside.replace(path)
+            with whole_file(path) as aside:
+                aside.write_bytes(_sha256(text).encode() + b"\n" + text)
         except OSError as error:
             self._give_up(error)
 

@@ -11,6 +11,7 @@ from medweave.monitoring.reviewed import Reviewed
 from medweave.monitoring.store import Batch, BatchStore
 from medweave.monitoring.versions import Version
 from medweave.quality import LEVELS
+from medweave.writing import whole_file
 
 FILE = "medweave.prom"
 STATES = ("running", "completed", "failed")
@@ -34,11 +35,9 @@ def write_metrics(
     settings: Settings,
 ) -> None:
     """Write `medweave.prom` into the task's folder, aside and then renamed."""
-    with store.lock():
-        batches = store.batches()
-        aside = store.root / f".{FILE}.part"
-        aside.write_text(exposition(settings.task, batches, versions, reviewed, runs), encoding="utf-8")
-        aside.replace(store.root / FILE)
+    with store.lock(), whole_file(store.root / FILE) as aside:
+        text = exposition(settings.task, store.batches(), versions, reviewed, runs)
+        aside.write_text(text, encoding="utf-8")
 
 
 def exposition(

@@ -9,6 +9,7 @@ from typing import Any
 
 from medweave.config import Monitoring
 from medweave.monitoring.store import Batch, BatchStore
+from medweave.writing import whole_file
 
 FILE = "retrainings.json"
 
@@ -43,8 +44,7 @@ def decide_retraining(store: BatchStore, batch: Batch, settings: Monitoring) -> 
                     False, f"the last one was started at {last}; not before {ready:%Y-%m-%d %H:%M}", cause
                 )
         decided = Retraining(True, f"drift in {', '.join(moved)}", cause)
-        aside = path.with_suffix(".part")
         told = [*started, {**asdict(decided), "time": batch.time, "batch": batch.id}]
-        aside.write_text(json.dumps(told, indent=1), encoding="utf-8")
-        aside.replace(path)
+        with whole_file(path) as aside:
+            aside.write_text(json.dumps(told, indent=1), encoding="utf-8")
     return decided

@@ -13,6 +13,7 @@ from medweave.data.corrections import CorrectionStore
 from medweave.data.masks import read_mask
 from medweave.monitoring.store import BatchStore
 from medweave.quality.features import mask_dice
+from medweave.writing import whole_file
 
 MASKS, FILE = "masks.parquet", "reviewed.json"
 
@@ -50,9 +51,9 @@ def review_batches(store: BatchStore, masks: Mapping[str, MaskRef], data: Data) 
     """
     with store.lock():
         found = {batch.id: one for batch in store.batches() if (one := _review(store.folder(batch), masks, data))}
-        aside = store.root / f".{FILE}.part"
-        aside.write_text(json.dumps({name: asdict(one) for name, one in found.items()}, indent=1), encoding="utf-8")
-        aside.replace(store.root / FILE)
+        text = json.dumps({name: asdict(one) for name, one in found.items()}, indent=1)
+        with whole_file(store.root / FILE) as aside:
+            aside.write_text(text, encoding="utf-8")
     return found
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from medweave import config
 from medweave.data.coco import write_coco
 from medweave.data.corrections import store_of
-from medweave.data.folders import new_folder
 from medweave.data.images import encode_image, read_bytes, read_image, to_rgb8
 from medweave.data.masks import Array, encode_mask, read_mask
 from medweave.data.probabilities import decode_probabilities
@@ -25,6 +24,7 @@ from medweave.report.content import Example
 from medweave.report.pictures import Picture, thumbnail
 from medweave.report.review import render_review
 from medweave.review.manifest import MANIFEST, Proposal, Queue
+from medweave.writing import new_folder
 
 COLUMNS = ("image_id", "rank", "why", "predicted_dice", "low", "high", "decision")
 

@@ -13,6 +13,7 @@ from medweave.config import Compute
 from medweave.errors import InputError, RunError
 from medweave.segmentation.preprocessing import normalise, to_batch
 from medweave.segmentation.segmenter import Segmenter, foreground
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -37,21 +38,18 @@ def export_model(segmenter: Segmenter, path: Path, format_: Format) -> float:
     size = original.card.image_size
     images = list(np.random.default_rng(0).integers(0, 256, (CHECKED, size, size, 3), np.uint8))
     batch = to_batch(images, size)
-    aside = path.with_name(f".{path.name}.part")
     try:
-        aside.touch()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch: that TorchScript is old, and what tracing keeps constant
-            write(_module(original), batch[:2], aside)
-            made = open_(aside)(batch.numpy())
-        difference = float(np.abs(made - original.probabilities(images)).max())
-        if not difference <= TOLERANCE:
-            raise RunError(f"{path}: the export differs from the model by {difference:.2g}; it was not written")
-        aside.replace(path)
+        with whole_file(path) as aside:
+            aside.touch()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch: that TorchScript is old, and what tracing keeps constant
+                write(_module(original), batch[:2], aside)
+                made = open_(aside)(batch.numpy())
+            difference = float(np.abs(made - original.probabilities(images)).max())
+            if not difference <= TOLERANCE:
+                raise RunError(f"{path}: the export differs from the model by {difference:.2g}; it was not written")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return difference
 
 

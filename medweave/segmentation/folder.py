@@ -16,6 +16,7 @@ from medweave.data.images import list_images, read_image, to_rgb8
 from medweave.data.masks import encode_mask
 from medweave.errors import InputError
 from medweave.segmentation.segmenter import Segmenter
+from medweave.writing import whole_file
 
 MAX_PIXELS = 100_000_000
 
@@ -62,12 +63,11 @@ def predict_folder(
             for mask in segmenter.predict_masks(readable()):
                 image_id, uri = read[result.written]
                 path = output / (f"{image_id}.png" if format_ == "png" else f"{image_id}.dcm")
-                aside = path.with_name(f".{path.name}.part")
-                if format_ == "png":
-                    aside.write_bytes(encode_mask(mask * np.uint8(scale)))
-                else:
-                    write_dicomseg(uri, mask, segmenter.card.classes, Maker("medweave", segmenter.digest), aside)
-                aside.replace(path)
+                with whole_file(path) as aside:
+                    if format_ == "png":
+                        aside.write_bytes(encode_mask(mask * np.uint8(scale)))
+                    else:
+                        write_dicomseg(uri, mask, segmenter.card.classes, Maker("medweave", segmenter.digest), aside)
                 result.written += 1
                 shown.advance()
     except OSError as error:

@@ -19,6 +19,7 @@ from medweave.segmentation.networks import Architecture, build_network, pretrain
 from medweave.segmentation.preprocessing import normalise
 from medweave.segmentation.segmenter import foreground
 from medweave.segmentation.training_set import TrainingSet
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -195,9 +196,8 @@ def _snapshot(work: Path, step: int) -> Path:
 def _save(path: Path, content: Any) -> None:
     import torch
 
-    aside = path.with_suffix(".part")
-    torch.save(content, aside)
-    aside.replace(path)
+    with whole_file(path) as aside:
+        torch.save(content, aside)
 
 
 def _load(path: Path) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from medweave.config import Synthesis
 from medweave.errors import InputError
 from medweave.synthesis.generator import put_weights, trained_weights
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -68,13 +69,10 @@ def save(state: State, recipe: Mapping[str, Any], path: Path) -> None:
         "step": state.step,
         "losses": state.losses,
     }
-    aside = path.with_suffix(".part")
     try:
-        with aside.open("wb") as file:
+        with whole_file(path) as aside, aside.open("wb") as file:
             torch.save(content, file)
-        aside.replace(path)
     except (OSError, RuntimeError) as error:
-        aside.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error}); free space there") from None
 
 

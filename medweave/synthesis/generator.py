@@ -17,6 +17,7 @@ from medweave.config import Compute, Synthesis
 from medweave.errors import InputError, RunError
 from medweave.synthesis.diffusion import draw, guided
 from medweave.synthesis.networks import Architecture, Built, build, encode_masks
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -108,9 +109,8 @@ class Generator:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, content in ((WEIGHTS, data), (CARD, json.dumps(card, indent=1, sort_keys=True).encode())):
-                aside = folder / f"{name}.part"
-                aside.write_bytes(content)
-                aside.replace(folder / name)
+                with whole_file(folder / name) as aside:
+                    aside.write_bytes(content)
         except OSError as error:
             raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
 

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from medweave.shared import shared_uri
 from medweave.synthesis.conditions import Condition
 from medweave.synthesis.generator import Generator
 from medweave.version import code_digest
+from medweave.writing import whole_file
 
 RECIPE = "recipe.json"
 BATCH = 16
@@ -124,9 +124,8 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
         if path.read_text(encoding="utf-8") != text:
             raise InputError(f"{folder}: holds samples made in another way; choose another folder or remove it")
         return
-    aside = path.with_suffix(f".{uuid4().hex}.part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    with whole_file(path) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def _batches(conditions: Sequence[Condition | None], start: int) -> Iterator[tuple[int, Sequence[Condition | None]]]:
@@ -141,9 +140,8 @@ def _masks(batch: Sequence[Condition | None]) -> np.ndarray | None:
 
 def _write(path: Path, image: np.ndarray, condition: Condition | None, made_by: dict[str, Any]) -> ImageRow:
     data = _png(image)
-    aside = path.with_suffix(".part")
-    aside.write_bytes(data)
-    aside.replace(path)
+    with whole_file(path) as aside:
+        aside.write_bytes(data)
     from PIL import Image
 
     gray = np.asarray(Image.fromarray(image.squeeze()).convert("L"))

@@ -12,6 +12,7 @@ from medweave.data import ImageTable
 from medweave.data.images import read_image, to_rgb8
 from medweave.data.masks import decode_mask
 from medweave.errors import InputError
+from medweave.writing import whole_file
 
 COLUMNS = 8
 LIGHTEST = 255
@@ -33,10 +34,9 @@ def write_sheet(path: Path, images: np.ndarray, masks: np.ndarray | None) -> Non
     """Write a sheet as PNG, aside and then renamed. Raises InputError when the folder cannot be written."""
     from PIL import Image
 
-    aside = path.with_suffix(".part")
     try:
-        Image.fromarray(sheet(images, masks)).save(aside, "PNG")
-        aside.replace(path)
+        with whole_file(path) as aside:
+            Image.fromarray(sheet(images, masks)).save(aside, "PNG")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); free space there") from None
 

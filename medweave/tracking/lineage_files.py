@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from medweave.errors import InputError
 from medweave.home import home
 from medweave.tracking.lineage import FACTS, FOLDER, FORMAT, LABELS
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,17 +61,13 @@ class Lineage:
 
     def write_csv(self, path: Path) -> int:
         """Write all labels that were learned from as CSV; return how many."""
-        aside = path.with_name(f".{path.name}.part")
+        copy = "COPY (FROM labels WHERE weight > 0) TO $to (FORMAT csv)"
         try:
-            aside.touch()
-            with self._database() as database:
-                copied = database.execute("COPY (FROM labels WHERE weight > 0) TO $to (FORMAT csv)", {"to": str(aside)})
-                (written,) = copied.fetchone() or (0,)
-            aside.replace(path)
+            with whole_file(path) as aside, self._database() as database:
+                aside.touch()
+                (written,) = database.execute(copy, {"to": str(aside)}).fetchone() or (0,)
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
-        finally:
-            aside.unlink(missing_ok=True)
         return int(written)
 
     def _ask(self, query: str, **values: str) -> pa.Table:

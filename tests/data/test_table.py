@@ -81,7 +81,7 @@ def test_half_a_table_is_no_table(tmp_path):
     assert not writer.has(1)
     writer.write(1, [make_row(1)])
     assert list(writer.finish()) == [make_row(0), make_row(1)]
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_smaller_table_replaces_a_larger_one(tmp_path):

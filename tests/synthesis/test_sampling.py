@@ -1,6 +1,7 @@
 """Samples as files and rows; broken and repeated runs."""
 
 import hashlib
+import os
 import resource
 import signal
 from dataclasses import replace
@@ -69,7 +70,7 @@ def test_a_broken_run_goes_on_to_the_same_bytes(generator, conditions, make_sett
     whole = sample_images(generator, conditions, settings, folder, seed=0)
     expected, digest = files_of(folder), whole.digest
     folder.rename(tmp_path / "aside")
-    in_the_way = folder / "shard-000001.part"
+    in_the_way = folder / f".shard-000001.parquet.{os.getpid()}.part"
     in_the_way.mkdir(parents=True)
     with pytest.raises(InputError, match="cannot be written"):
         sample_images(generator, conditions, settings, folder, seed=0)

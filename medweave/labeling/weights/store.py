@@ -14,6 +14,7 @@ from medweave.home import home
 from medweave.labeling.weights.catalogue import CATALOGUE, Kind, Published, file_digest, published
 from medweave.labeling.weights.checkpoint import architecture, read_state
 from medweave.labeling.weights.download import CHUNK, HUB, obtain
+from medweave.writing import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -126,13 +127,12 @@ def _convert(original: Path, kept: Path, entry: Published, source: str) -> None:
 def _write(state: dict[str, torch.Tensor], kept: Path, card: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
-    aside, about = kept.with_suffix(".part"), kept.with_suffix(".json")
+    about = kept.with_suffix(".json")
     try:
-        save_file({name: weights.contiguous() for name, weights in state.items()}, aside)
-        about.unlink(missing_ok=True)
-        aside.replace(kept)
-        aside.write_text(json.dumps({**card, "sha256": file_digest(kept)}, indent=1), encoding="utf-8")
-        aside.replace(about)
+        with whole_file(kept) as aside:
+            save_file({name: weights.contiguous() for name, weights in state.items()}, aside)
+            about.unlink(missing_ok=True)
+        with whole_file(about) as aside:
+            aside.write_text(json.dumps({**card, "sha256": file_digest(kept)}, indent=1), encoding="utf-8")
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise RunError(f"{kept}: cannot be written ({error.strerror or error}); free space there") from error
