@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -107,9 +108,11 @@ def trust_features(row: ImageRow, features: Mapping[str, float]) -> dict[str, fl
 def known_features(tables: Sequence[ImageTable]) -> set[str]:
     """Names of the features that most labels of the tables have, and of those that are measured on any label."""
     shards = (shard for table in tables for shard in table.shards(["made_by", "features"]))
-    rows = [row for shard in shards for row in shard if row.label_source != "none"]
-    known = [{name for name, value in trust_features(row, {}).items() if math.isfinite(value)} for row in rows]
-    often = {name for names in known for name in names if sum(name in other for other in known) > len(known) / 2}
+    labels, counts = 0, Counter[str]()
+    for row in (row for shard in shards for row in shard if row.label_source != "none"):
+        labels += 1
+        counts.update(name for name, value in trust_features(row, {}).items() if math.isfinite(value))
+    often = {name for name, count in counts.items() if count > labels / 2}
     return often | {"agreement", "expected_dice", "contrast"}
 
 
