@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from medweave.data.inventory import Inventory, InventoryRow, Split
+from medweave.data.inventory import NAMED, Inventory, InventoryRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules compare and tell of one row beyond the inventory's own columns; lists of files are text or None.
+    """What rules compare and tell of one row beyond the inventory's own columns.
+
+    Lists of files are text, of at most `NAMED` and then an ellipsis, or None.
 
     `absent`: listed, but not there. `side`: geometric mean of height and width. Of the duplicates in training, `later`
     ones are those with a greater key, so that each pair is told once.
@@ -60,15 +62,14 @@ class _Index:
         self.by_id: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for row in inventory:
             self.by_key[row.key].append(_file(row))
-            self.by_id[_pool(row.split), row.image_id].append(_file(row))
-        self.training_groups = {row.given_group for row in inventory if _pool(row.split) == "training"}
+            self.by_id[row.pool, row.image_id].append(_file(row))
+        self.training_groups = {row.given_group for row in inventory if row.pool == "training"}
 
     def files(self, keys: Sequence[str]) -> str | None:
         return _listed([file for key in keys for file in self.by_key[key]])
 
 
 def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
-    pool = _pool(row.split)
     same, near = (
         [key for key in keys if not key.startswith("test:")] for keys in (row.duplicate_of, row.near_duplicate_of)
     )
@@ -76,7 +77,7 @@ def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
     mask_problem, mask_advice = _told(row.mask_error, row.mask_uri)
     return Facts(
         row=place,
-        pool=pool,
+        pool=row.pool,
         file=_file(row),
         absent=row.image_uri is None and row.mask_uri is None,
         size=f"{row.width}x{row.height}" if row.width else None,
@@ -87,7 +88,7 @@ def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
         image_advice=image_advice,
         mask_problem=mask_problem,
         mask_advice=mask_advice,
-        namesakes=_listed(index.by_id[pool, row.image_id]),
+        namesakes=_listed(index.by_id[row.pool, row.image_id]),
         training_namesakes=_listed(index.by_id["training", row.image_id]),
         training_group=row.given_group if row.given_group in index.training_groups else None,
         training_duplicates=index.files(same),
@@ -97,16 +98,13 @@ def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
     )
 
 
-def _pool(split: Split) -> str:
-    return "test" if split == "test" else "training"
-
-
 def _file(row: InventoryRow) -> str:
     return row.image_uri or row.mask_uri or row.key
 
 
 def _listed(files: Sequence[str]) -> str | None:
-    return ", ".join(dict.fromkeys(files)) or None
+    names = list(dict.fromkeys(files))
+    return ", ".join([*names[:NAMED], *(["…"] if len(names) > NAMED else [])]) or None
 
 
 def _told(error: str | None, uri: str | None) -> tuple[str | None, str | None]:

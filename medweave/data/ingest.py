@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 from medweave import __version__, config, progress
 from medweave.data.corrections import CorrectionStore, Kept
 from medweave.data.duplicates import merge_groups, near_duplicates
-from medweave.data.inventory import SPLITS, Inventory, InventoryRow, Split, measure_image, measure_mask
+from medweave.data.inventory import NAMED, SPLITS, Inventory, InventoryRow, Split, measure_image, measure_mask
 from medweave.data.sources import find_files, root_of
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
 from medweave.shared import shared, shared_uri
@@ -100,38 +100,77 @@ def _with_correction(row: InventoryRow, corrected: Mapping[str, Kept]) -> Invent
 
 def _relate(rows: Sequence[InventoryRow], distance: int) -> list[InventoryRow]:
     """The rows with the names of their duplicates, and with one group for those of training that are connected."""
-    by_pixels: defaultdict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        if row.pixels_sha256 is not None:
-            by_pixels[row.pixels_sha256].append(index)
-    exact = [pair for members in by_pixels.values() for pair in combinations(members, 2)]
-    hashed = [(index, row.phash) for index, row in enumerate(rows) if row.phash is not None]
-    close = near_duplicates([phash for _, phash in hashed], distance)
-    near = [(hashed[i][0], hashed[j][0]) for i, j, _ in close]
-    near = [(i, j) for i, j in near if rows[i].pixels_sha256 != rows[j].pixels_sha256]
-
-    training = {index: place for place, index in enumerate(k for k, row in enumerate(rows) if row.split != "test")}
-    pairs = [(training[i], training[j]) for i, j in exact + near if i in training and j in training]
-    merged = merge_groups([rows[index].group_id for index in training], pairs)
-    same, similar = _names(rows, exact), _names(rows, near)
+    by_hash, by_pixels = _places(row.phash for row in rows), _places(row.pixels_sha256 for row in rows)
+    hashes = list(by_hash)
+    near = [(hashes[i], hashes[j]) for i, j, _ in near_duplicates(hashes, distance)]
+    groups = [row.group_id for row in rows]
+    training = [place for place, row in enumerate(rows) if row.pool == "training"]
+    for place, group in zip(training, _merged_groups([rows[place] for place in training], near), strict=True):
+        groups[place] = group
+    names = _names(rows, by_hash, by_pixels, near)
     return [
-        replace(
-            row,
-            group_id=merged[training[index]] if index in training else row.group_id,
-            duplicate_of=same[index],
-            near_duplicate_of=similar[index],
-        )
-        for index, row in enumerate(rows)
+        replace(row, group_id=group, duplicate_of=same, near_duplicate_of=similar)
+        for row, group, (same, similar) in zip(rows, groups, names, strict=True)
     ]
 
 
-def _names(rows: Sequence[InventoryRow], pairs: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
-    partners: list[set[str]] = [set() for _ in rows]
-    for i, j in pairs:
-        if rows[i].key != rows[j].key:
-            partners[i].add(rows[j].key)
-            partners[j].add(rows[i].key)
-    return [tuple(sorted(names)) for names in partners]
+def _places(marks: Iterable[str | None]) -> dict[str, list[int]]:
+    """Where each mark stands."""
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for place, mark in enumerate(marks):
+        if mark is not None:
+            places[mark].append(place)
+    return places
+
+
+def _merged_groups(rows: Sequence[InventoryRow], near: Sequence[tuple[str, str]]) -> list[str]:
+    """Each row's group where those of an equal hash, or of hashes that are `near`, are one.
+
+    What has no hash, as it is of one colour, has equal pixels instead.
+    """
+    first: dict[str, int] = {}
+    kinds = [row.phash or row.pixels_sha256 for row in rows]
+    pairs = [(first.setdefault(kind, place), place) for place, kind in enumerate(kinds) if kind is not None]
+    pairs += [(first[one], first[other]) for one, other in near if one in first and other in first]
+    return merge_groups([row.group_id for row in rows], pairs)
+
+
+def _names(
+    rows: Sequence[InventoryRow],
+    by_hash: Mapping[str, Sequence[int]],
+    by_pixels: Mapping[str, Sequence[int]],
+    near: Sequence[tuple[str, str]],
+) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The names of each row's duplicates, and of its near-duplicates, as many as an inventory has (see `NAMED`)."""
+    alike = {one: [one] for one in by_hash}
+    for one, other in near:
+        alike[one].append(other)
+        alike[other].append(one)
+    names: list[tuple[tuple[str, ...], tuple[str, ...]]] = [((), ()) for _ in rows]
+    for pixels, members in by_pixels.items():
+        close = [place for kind in alike.get(rows[members[0]].phash or "", ()) for place in by_hash[kind]]
+        same = _keys_by_pool(rows[place] for place in members)
+        similar = _keys_by_pool(rows[place] for place in close if rows[place].pixels_sha256 != pixels)
+        for place in members:
+            names[place] = _around(same, rows[place].key), _around(similar, rows[place].key)
+    return names
+
+
+def _keys_by_pool(rows: Iterable[InventoryRow]) -> list[list[str]]:
+    keys: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        keys[row.pool].add(row.key)
+    return [sorted(of_pool) for of_pool in keys.values()]
+
+
+def _around(pools: Sequence[Sequence[str]], key: str) -> tuple[str, ...]:
+    """Of the sorted keys of each pool one more than `NAMED` at most: those after `key`, then the first before it."""
+    chosen: list[str] = []
+    for keys in pools:
+        before, after = bisect_left(keys, key), bisect_right(keys, key)
+        later = keys[after : after + NAMED + 1]
+        chosen += [*later, *keys[: min(before, NAMED + 1 - len(later))]]
+    return tuple(sorted(chosen))
 
 
 def _table_rows(inventory: Inventory, split: Split, corrected: Mapping[str, Kept]) -> Iterator[ImageRow]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Split = Literal["gold", "unlabeled", "test"]
 SPLITS: tuple[Split, ...] = ("gold", "unlabeled", "test")
+Pool = Literal["training", "test"]
+NAMED = 10
+"""How many other files a finding names before it says that there are more."""
 SPECK = 1e-4
 """Share of the image below which a connected component is not counted."""
 
@@ -32,8 +35,9 @@ class InventoryRow:
     `given_group` is the group that a CSV states, `group_id` the one after merging duplicates. `intensity_*` are of the
     8-bit gray image, in [0, 255]. `pixels_sha256` is of the decoded 8-bit pixels. `foreign_values` are mask values that
     stand for no class. `foreground_share` is in [0, 1]; `components` counts 8-connected pieces of foreground that cover
-    at least 0.01 % of the image. Duplicates are named 'split:image_id'; near ones differ in their pixels. `correction`
-    is the id of an expert's correction of this image's label; with one, a training image is in gold.
+    at least 0.01 % of the image. Duplicates are named 'split:image_id'; near ones differ in their pixels. Of a row's
+    duplicates in training, and of those in test, `NAMED` and one are named at most, first those after it in order.
+    `correction` is the id of an expert's correction of this image's label; with one, a training image is in gold.
     """
 
     split: Split
@@ -67,6 +71,11 @@ class InventoryRow:
     def key(self) -> str:
         """The row as others name it: 'split:image_id'."""
         return f"{self.split}:{self.image_id}"
+
+    @property
+    def pool(self) -> Pool:
+        """The side it is on: gold and unlabeled images are both for training."""
+        return "test" if self.split == "test" else "training"
 
     @property
     def error(self) -> str | None:

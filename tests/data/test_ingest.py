@@ -70,6 +70,26 @@ def test_duplicates_in_training_share_the_first_group(task, tmp_path):
     assert rows["unlabeled:z"].near_duplicate_of == ("gold:g4", "test:t0", "unlabeled:a")
 
 
+def test_of_many_equal_images_each_names_the_next_ones(task, tmp_path):
+    pixels = task.texture(77)
+    for k in range(14):
+        task.add(f"unlabeled/images/a{k:02d}.png", pixels)
+    task.add("gold/images/g0.png", pixels)
+    task.add("test/images/t0.png", pixels)
+    task.add("test/images/t1.png", (pixels * 0.9 + 20).astype(np.uint8))
+    rows = {row.key: row for row in run(task, tmp_path / "out").inventory}
+
+    def named(*places):
+        return tuple(f"unlabeled:a{k:02d}" for k in places)
+
+    assert {rows[key].group_id for key in (*named(*range(14)), "gold:g0")} == {"a00"}
+    assert rows["gold:g0"].duplicate_of == ("test:t0", *named(*range(11)))
+    assert rows["unlabeled:a05"].duplicate_of == ("gold:g0", "test:t0", *named(0, 1, *range(6, 14)))
+    assert rows["test:t0"].duplicate_of == named(*range(11))
+    assert rows["test:t1"].near_duplicate_of == ("test:t0", *named(*range(11)))
+    assert rows["unlabeled:a13"].near_duplicate_of == ("test:t1",)
+
+
 def test_equal_black_images_are_duplicates(task, tmp_path):
     for name in ("black", "dark"):
         task.add(f"unlabeled/images/{name}.png", np.zeros((64, 64), np.uint8))

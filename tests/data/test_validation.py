@@ -194,6 +194,20 @@ def test_duplicates_within_training_are_told_once(task, tmp_path):
     assert set(told(report, "training has no equal images")) == {"g0.png"}
 
 
+def test_of_many_duplicates_the_first_ten_are_told(task, tmp_path):
+    for k in range(12):
+        shutil.copy(task.root / "gold/images/g0.png", task.root / f"unlabeled/images/a{k:02d}.png")
+    message = told(judge(task, tmp_path / "out"), "training has no equal images")
+    assert list(message) == ["g0.png", *(f"a{k:02d}.png" for k in range(11))]
+
+    def later(*places):
+        return ", ".join(f"{task.root}/unlabeled/images/a{k:02d}.png" for k in places)
+
+    assert message["g0.png"].startswith(f"is equal to {later(*range(10))}, …; ")
+    assert message["a01.png"].startswith(f"is equal to {later(*range(2, 12))}; ")
+    assert message["a10.png"].startswith(f"is equal to {later(11)}; ")
+
+
 def test_a_patient_or_an_id_on_both_sides(task, tmp_path):
     (task.root / "groups.csv").write_text("image_id,group_id\ng0,p7\nt0,p7\nt1,p8\n")
     task.add("test/images/u0.png")
