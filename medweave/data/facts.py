@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from medweave.data.inventory import NAMED, Inventory, InventoryRow
+from medweave.data.inventory import NAMED, Inventory, InventoryRow, Pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +19,13 @@ class Facts:
 
     Lists of files are text, of at most `NAMED` and then an ellipsis, or None.
 
-    `absent`: listed, but not there. `side`: geometric mean of height and width. Of the duplicates in training, `later`
-    ones are those with a greater key, so that each pair is told once.
+    `absent`: listed, but not there. `side`: geometric mean of height and width. `training_*`
+    are duplicates in training, `later_*` those on the row's own side with a greater key, so that each pair is told
+    once.
     """
 
     row: int
-    pool: str
+    pool: Pool
     file: str
     absent: bool
     size: str | None
@@ -70,9 +71,6 @@ class _Index:
 
 
 def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
-    same, near = (
-        [key for key in keys if not key.startswith("test:")] for keys in (row.duplicate_of, row.near_duplicate_of)
-    )
     image_problem, image_advice = _told(row.image_error, row.image_uri)
     mask_problem, mask_advice = _told(row.mask_error, row.mask_uri)
     return Facts(
@@ -91,11 +89,15 @@ def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
         namesakes=_listed(index.by_id[row.pool, row.image_id]),
         training_namesakes=_listed(index.by_id["training", row.image_id]),
         training_group=row.given_group if row.given_group in index.training_groups else None,
-        training_duplicates=index.files(same),
-        later_duplicates=index.files([key for key in same if key > row.key]),
-        training_near=index.files(near),
-        later_near=index.files([key for key in near if key > row.key]),
+        training_duplicates=index.files(_of_pool("training", row.duplicate_of)),
+        later_duplicates=index.files([key for key in _of_pool(row.pool, row.duplicate_of) if key > row.key]),
+        training_near=index.files(_of_pool("training", row.near_duplicate_of)),
+        later_near=index.files([key for key in _of_pool(row.pool, row.near_duplicate_of) if key > row.key]),
     )
+
+
+def _of_pool(pool: Pool, keys: Sequence[str]) -> list[str]:
+    return [key for key in keys if key.startswith("test:") == (pool == "test")]
 
 
 def _file(row: InventoryRow) -> str:

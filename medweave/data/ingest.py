@@ -40,9 +40,10 @@ def ingest(
     """Read all files of a task and write one table a split as `folder`/<split> (a new or empty local folder).
 
     A table holds the images that are readable and, in gold and test, have a readable mask; all other files stay in the
-    inventory with their error. Only `READERS` images are in memory at a time. Images of equal or nearly equal pixels in
-    gold and unlabeled share a group. Without `settings.root`, phantoms are made, once for the same settings and seed,
-    under `cache` (default: `folder`/phantoms). Raises InputError for a missing folder, CSV or list.
+    inventory with their error. Only `READERS` images are in memory at a time. Images of equal or nearly equal pixels
+    share a group, those of gold and unlabeled one and those of test another. Without `settings.root`, phantoms are
+    made, once for the same settings and seed, under `cache` (default: `folder`/phantoms). Raises InputError for a
+    missing folder, CSV or list.
 
     A gold or unlabeled image that `corrections` knows, by its SHA-256, is in gold with the corrected mask. A test image
     stays as it is, with the correction noted in the inventory, for validation to refuse.
@@ -99,14 +100,14 @@ def _with_correction(row: InventoryRow, corrected: Mapping[str, Kept]) -> Invent
 
 
 def _relate(rows: Sequence[InventoryRow], distance: int) -> list[InventoryRow]:
-    """The rows with the names of their duplicates, and with one group for those of training that are connected."""
+    """The rows with the names of their duplicates, and with one group for those that are connected on the same side."""
     by_hash, by_pixels = _places(row.phash for row in rows), _places(row.pixels_sha256 for row in rows)
     hashes = list(by_hash)
     near = [(hashes[i], hashes[j]) for i, j, _ in near_duplicates(hashes, distance)]
     groups = [row.group_id for row in rows]
-    training = [place for place, row in enumerate(rows) if row.pool == "training"]
-    for place, group in zip(training, _merged_groups([rows[place] for place in training], near), strict=True):
-        groups[place] = group
+    for places in _places(row.pool for row in rows).values():
+        for place, group in zip(places, _merged_groups([rows[place] for place in places], near), strict=True):
+            groups[place] = group
     names = _names(rows, by_hash, by_pixels, near)
     return [
         replace(row, group_id=group, duplicate_of=same, near_duplicate_of=similar)

@@ -215,16 +215,20 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
         column="training_namesakes",
         row_condition=test,
     )
-    for kind, column in (("equal", "later_duplicates"), ("nearly equal", "later_near")):
-        rule(
-            f"training has no {kind} images",
-            "warning",
-            "ColumnValuesToBeNull",
-            f"is {kind} to {{{column}}}",
-            "nothing to do: they share a group, and are never split",
-            column=column,
-            row_condition=split.is_in(["gold", "unlabeled"]),
-        )
+    for pool, members, shared in (
+        ("training", split.is_in(["gold", "unlabeled"]), "are never split"),
+        ("test", test, "count as one patient in intervals"),
+    ):
+        for kind, column in (("equal", "later_duplicates"), ("nearly equal", "later_near")):
+            rule(
+                f"{pool} has no {kind} images",
+                "warning",
+                "ColumnValuesToBeNull",
+                f"is {kind} to {{{column}}}",
+                f"nothing to do: they share a group, and {shared}",
+                column=column,
+                row_condition=members,
+            )
     rule(
         "unlabeled images can be read",
         "warning",

@@ -70,6 +70,18 @@ def test_duplicates_in_training_share_the_first_group(task, tmp_path):
     assert rows["unlabeled:z"].near_duplicate_of == ("gold:g4", "test:t0", "unlabeled:a")
 
 
+def test_duplicates_in_test_share_a_group_that_training_has_no_part_in(task, tmp_path):
+    (task.root / "groups.csv").write_text("image_id,group_id\nt0,p9\nt2,p3\nt3,p3\nu0,p3\nu1,p1\n")
+    pixels = task.texture(77)
+    for name in ("test/images/t0", "test/images/t1", "test/images/t2", "unlabeled/images/u1", "gold/images/g0"):
+        task.add(f"{name}.png", (pixels * 0.9 + 20).astype(np.uint8) if name.endswith("t2") else pixels)
+    result = run(task, tmp_path / "out")
+    groups = {row.key: row.group_id for row in result.inventory}
+    assert [groups[f"test:t{k}"] for k in range(5)] == ["p3", "p3", "p3", "p3", "t4"]
+    assert [groups[key] for key in ("gold:g0", "unlabeled:u1", "unlabeled:u0")] == ["g0", "g0", "p3"]
+    assert [row.group_id for row in result.tables["test"]] == ["p3", "p3", "p3", "p3", "t4"]
+
+
 def test_of_many_equal_images_each_names_the_next_ones(task, tmp_path):
     pixels = task.texture(77)
     for k in range(14):

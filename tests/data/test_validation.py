@@ -194,6 +194,23 @@ def test_duplicates_within_training_are_told_once(task, tmp_path):
     assert set(told(report, "training has no equal images")) == {"g0.png"}
 
 
+def test_duplicates_within_test_are_told_once(task, tmp_path):
+    pixels = np.asarray(Image.open(task.root / "test/images/t0.png"))
+    task.add("test/images/t1.png", pixels)
+    task.add("test/images/t2.png", (pixels * 0.9 + 20).astype(np.uint8))
+    report = judge(task, tmp_path / "out")
+    images, advice = (
+        task.root / "test/images",
+        "nothing to do: they share a group, and count as one patient in intervals",
+    )
+    assert told(report, "test has no equal images") == {"t0.png": f"is equal to {images}/t1.png; {advice}"}
+    assert told(report, "test has no nearly equal images") == {
+        "t0.png": f"is nearly equal to {images}/t2.png; {advice}",
+        "t1.png": f"is nearly equal to {images}/t2.png; {advice}",
+    }
+    assert report.passed and len(report.findings) == 3
+
+
 def test_of_many_duplicates_the_first_ten_are_told(task, tmp_path):
     for k in range(12):
         shutil.copy(task.root / "gold/images/g0.png", task.root / f"unlabeled/images/a{k:02d}.png")
