@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +49,7 @@ def exposure(image: NDArray[np.uint8]) -> Exposure:
     return Exposure(float(image.mean(axis=2).std()), float(np.mean((image == 0) | (image == 255))))
 
 
-def exposure_bounds(real: Sequence[NDArray[np.uint8]]) -> ExposureBounds:
+def exposure_bounds(real: Iterable[NDArray[np.uint8]]) -> ExposureBounds:
     """Bounds from real images HxWx3 uint8, at least one."""
     seen = [exposure(image) for image in real]
     return ExposureBounds(min(one.contrast for one in seen), max(one.clipped for one in seen))

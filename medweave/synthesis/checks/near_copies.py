@@ -8,7 +8,7 @@ hardly any training image is to another one: closer than the closest of them, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,12 +72,9 @@ class TrainingImages:
         deviation = plain.features.std(axis=(0, 1))
         self._deviation = np.maximum(deviation, max(float(np.median(deviation)), SMALLEST))
         self._views = self._standard(plain)
-        alike = np.equal.outer(np.array(real.groups), np.array(real.groups))
-        alike |= _bits(self._views, self._views) <= same_bits
-        different = [index for index, same in enumerate(alike) if not same.all()]
-        if not different:
+        among = list(self._among(np.array(real.groups), same_bits))
+        if not among:
             raise InputError("near-copies: no two training images are different; give more images")
-        among = [_closeness(self._views.only(index), self._views, alike[index])[0] for index in different]
         share = false_alarms / MEASURES
         self.limits = Closeness(
             lower_tail([one.bits for one in among], share),
@@ -108,22 +105,29 @@ class TrainingImages:
             found.append(Found(self._ids[nearest], closeness, tuple(closeness.closer_by(self.limits))))
         return found
 
+    def _among(self, groups: NDArray[np.str_], same_bits: int) -> Iterator[Closeness]:
+        """How close each image comes to the closest different one; images that none is different from are left out."""
+        for index, group in enumerate(groups):
+            one = self._views.only(index)
+            alike = (groups == group) | (_bits(one, self._views) <= same_bits)
+            if not alike.all():
+                yield _closeness(one, self._views, alike)[0]
+
     def _standard(self, views: Views) -> Views:
         return Views(views.gray, views.hashes, (views.features - self._mean) / self._deviation)
 
 
-def _bits(views: Views, others: Views) -> NDArray[np.int64]:
-    """NxM: bits between each picture, in the flip that fits best, and each of the others as it is."""
+def _bits(one: Views, others: Views) -> NDArray[np.int64]:
+    """N: bits between one picture, in the flip that fits best, and each of N others as it is."""
     differing = [
-        np.bitwise_count(views.hashes[:, flip, None] ^ others.hashes[None, :, 0]).sum(axis=-1, dtype=np.int64)
-        for flip in range(views.hashes.shape[1])
+        np.bitwise_count(flipped ^ others.hashes[:, 0]).sum(axis=-1, dtype=np.int64) for flipped in one.hashes[0]
     ]
     return np.asarray(np.min(differing, axis=0))
 
 
 def _closeness(one: Views, others: Views, excluded: NDArray[np.bool_]) -> tuple[Closeness, int]:
     """How close one picture is to the others that are not excluded, and which one is closest (in pixels)."""
-    bits = np.where(excluded, np.iinfo(np.int64).max, _bits(one, others)[0])
+    bits = np.where(excluded, np.iinfo(np.int64).max, _bits(one, others))
     distances = np.linalg.norm(one.features[0][:, None] - others.features[None, :, 0], axis=-1)
     distances[:, excluded] = np.inf
     order = [at for at in np.argsort(distances, axis=None)[:CANDIDATES] if np.isfinite(distances.flat[at])]

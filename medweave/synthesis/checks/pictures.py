@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,20 @@ MOST_SIDE = 256
 SIDE = 64
 """Side at which pixels are compared."""
 FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (0, 1))
+BLOCK = 64
+"""Images that are in memory at a time, in all flips."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images SxSx3 uint8 with their ids and groups (images of one group may be alike)."""
+    """Images SxSx3 uint8 with their ids and groups (images of one group may be alike).
+
+    `images` can be gone through again and again.
+    """
 
     ids: tuple[str, ...]
     groups: tuple[str, ...]
-    images: tuple[Image, ...]
+    images: Iterable[Image]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,16 +61,27 @@ class Views:
 
 
 def read_pictures(rows: Iterable[ImageRow], side: int, max_pixels: int) -> Pictures:
-    """The rows' images, squashed to `side` x `side`."""
-    import cv2
+    """The rows' images, squashed to `side` x `side`; each is read when it is its turn."""
+    named = [(row.image_id, row.group_id, row.image_uri) for row in rows]
+    ids, groups, uris = zip(*named, strict=True) if named else ((), (), ())
+    return Pictures(ids, groups, _Files(uris, side, max_pixels))
 
-    rows = list(rows)
-    images = []
-    for row in rows:
-        image = to_rgb8(read_image(row.image_uri, max_pixels))
-        scaling = cv2.INTER_AREA if image.shape[0] * image.shape[1] > side * side else cv2.INTER_LINEAR
-        images.append(np.asarray(cv2.resize(image, (side, side), interpolation=scaling), np.uint8))
-    return Pictures(tuple(row.image_id for row in rows), tuple(row.group_id for row in rows), tuple(images))
+
+@dataclass(frozen=True)
+class _Files:
+    """Images that are read anew each time they are gone through, one at a time."""
+
+    uris: tuple[str, ...]
+    side: int
+    max_pixels: int
+
+    def __iter__(self) -> Iterator[Image]:
+        import cv2
+
+        for uri in self.uris:
+            image = to_rgb8(read_image(uri, self.max_pixels))
+            scaling = cv2.INTER_AREA if image.shape[0] * image.shape[1] > self.side * self.side else cv2.INTER_LINEAR
+            yield np.asarray(cv2.resize(image, (self.side, self.side), interpolation=scaling), np.uint8)
 
 
 def common_side(rows: Iterable[ImageRow]) -> int:
@@ -72,8 +89,15 @@ def common_side(rows: Iterable[ImageRow]) -> int:
     return min([MOST_SIDE, *(min(row.height, row.width) for row in rows)])
 
 
-def views_of(images: Sequence[Image], features: Features) -> Views:
-    """What is compared of images HxWx3 uint8."""
+def views_of(images: Iterable[Image], features: Features) -> Views:
+    """What is compared of images HxWx3 uint8; they are gone through once, a block at a time."""
+    rest = iter(images)
+    blocks = [_block_views(block, features) for block in iter(lambda: list(islice(rest, BLOCK)), [])]
+    blocks = blocks or [_block_views([], features)]
+    return Views(*(np.concatenate([getattr(block, field.name) for block in blocks]) for field in fields(Views)))
+
+
+def _block_views(images: Sequence[Image], features: Features) -> Views:
     import cv2
 
     flipped = [np.ascontiguousarray(np.flip(image, axes)) for image in images for axes in FLIPS]

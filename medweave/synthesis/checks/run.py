@@ -105,9 +105,9 @@ def check_samples(
     copies, bounds = training.compare(views), exposure_bounds(real.images)
     repeated = _repeated(views, same_bits)
     checked = []
-    for index, image_id in enumerate(samples.ids):
+    for index, (image_id, image) in enumerate(zip(samples.ids, samples.images, strict=True)):
         agreeing = agreement[index] if agreement else {}
-        fault = bounds.fault(samples.images[index])
+        fault = bounds.fault(image)
         reasons = [
             NEAR_COPY if copies[index].by and fault != "constant" else None,
             fault,

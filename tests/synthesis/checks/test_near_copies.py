@@ -1,3 +1,5 @@
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -110,6 +112,18 @@ def test_images_of_one_patient_and_repeated_ones_set_no_limit(real):
 def test_without_two_different_images_there_is_nothing_to_judge_by(real):
     with pytest.raises(InputError, match="no two training images are different"):
         TrainingImages(pictures([real.images[0]] * 3), pooled, 0.01, 28)
+
+
+def test_memory_does_not_grow_with_the_pairs_of_training_images():
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="no two training images are different"):
+            TrainingImages(pictures([flat] * 2000), lambda images: np.zeros((len(images), 1), np.float32), 0.01, 28)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100e6  # of which 2 x 33 MB are the gray pixels of all flips; a byte a pair would be 4 MB
 
 
 def test_closer_is_fewer_bits_shorter_distance_higher_correlation():
