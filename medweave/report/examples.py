@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medweave.data import ImageRow, ImageTable
-from medweave.data.images import read_image, to_rgb8
-from medweave.data.masks import read_mask
+from medweave.data import ImageRow, ImageTable, MaskRef
+from medweave.data.images import read_bytes, read_image, to_rgb8
+from medweave.data.masks import decode_mask, raw_mask, read_mask
 from medweave.data.probabilities import decode_probabilities
 from medweave.report.content import Example
 from medweave.report.pictures import Stroke, thumbnail, with_contours
 
 SHOWN = 4
-CONTOUR = {value: Stroke((255, 214, 10)) for value in range(1, 255)}
+OUTLINE = Stroke((255, 214, 10))
 
 
 def gold_examples(gold: ImageTable, classes: int, max_pixels: int, count: int = 6) -> list[Example]:
@@ -78,15 +78,15 @@ def find_rows(table: ImageTable, image_ids: Sequence[str]) -> list[ImageRow]:
 
 
 def contact_sheet(rows: Sequence[ImageRow], columns: int = 6, side: int = 128, max_pixels: int = 100_000_000) -> bytes:
-    """A PNG with a tile an image, the mask outlined where there is one."""
+    """A PNG with a tile an image; where there is a mask each of its values but 0 is outlined, class or not."""
     import cv2
 
     tiles = []
     for row in rows:
         image = thumbnail(to_rgb8(read_image(row.image_uri, max_pixels)), side)
         if row.mask:
-            mask = read_mask(row.mask, 254, max_pixels)
-            image = with_contours(image, mask, CONTOUR)
+            mask = _as_stored(row.mask, max_pixels)
+            image = with_contours(image, mask, {int(value): OUTLINE for value in np.unique(mask) if value})
         tile = np.full((side, side, 3), 255, np.uint8)
         tile[: image.shape[0], : image.shape[1]] = image
         tiles.append(tile)
@@ -99,6 +99,14 @@ def contact_sheet(rows: Sequence[ImageRow], columns: int = 6, side: int = 128, m
 def _rows(table: ImageTable, image_ids: Sequence[str]) -> dict[str, ImageRow]:
     wanted = set(image_ids)
     return {row.image_id: row for row in table if row.image_id in wanted}
+
+
+def _as_stored(mask: MaskRef, max_pixels: int) -> np.ndarray:
+    """The HxW integers of a mask that need not be those of classes: 1 or 255 is the foreground where there is one."""
+    if mask.uri is not None:
+        return raw_mask(read_bytes(mask.uri), mask.uri, max_pixels)
+    assert mask.png is not None
+    return decode_mask(mask.png)
 
 
 def _mask(row: ImageRow, classes: int, max_pixels: int) -> np.ndarray:
