@@ -19,7 +19,7 @@ from medweave.data.table import ImageRow, ImageTable, MaskRef, ShardWriter, writ
 from medweave.quality.assessment import Judged, coverage, cross_validated, rank_correlation
 from medweave.quality.calibration import Calibration, fit_calibration, uncalibrated
 from medweave.quality.cleanup import clean_mask
-from medweave.quality.features import small_mask, view_features
+from medweave.quality.features import component_counts, small_mask, view_features
 from medweave.quality.gate import LabelBounds, bounds_from_features, decide, kind_of
 from medweave.quality.pairs import GoldPairs, coarse_dice, gold_pairs, known_features, label_view, trust_features
 
@@ -171,11 +171,18 @@ def count_reasons(table: ImageTable) -> dict[str, dict[str, int]]:
 
 
 def gold_bounds(gold: ImageTable, settings: Quality, classes: int, max_pixels: int) -> LabelBounds:
-    """Bounds on label features from all gold labels; see `bounds_from_features`."""
-    features = [
-        _features(row, read_mask(row.mask, classes, max_pixels), classes, max_pixels) for row in gold if row.mask
-    ]
-    return bounds_from_features(features, settings.slack)
+    """Bounds on label features from all gold labels, see `bounds_from_features`.
+
+    A label keeps one component of a class more than any gold label has.
+    """
+    features, most = [], np.zeros(classes, int)
+    for row in gold:
+        if row.mask:
+            mask = small_mask(read_mask(row.mask, classes, max_pixels))
+            features.append(view_features(label_view(row, classes, max_pixels), mask))
+            most = np.maximum(most, component_counts(mask, classes))
+    bounds = bounds_from_features(features, settings.slack)
+    return replace(bounds, most_components=tuple((most + 1).tolist())) if bounds.limits else bounds
 
 
 def _check(row: ImageRow, standard: Standard, settings: Quality, classes: int, max_pixels: int) -> ImageRow:
@@ -206,7 +213,10 @@ def _clean(mask: NDArray[np.uint8], settings: Quality, bounds: LabelBounds) -> N
 
 
 def _cleanup(settings: Quality, bounds: LabelBounds) -> dict[str, Any]:
-    return {"min_component_share": settings.min_component_share, "max_components": bounds.most_components}
+    """How masks are cleaned, as JSON; `max_components` is a number with one class, and a list with several."""
+    most = bounds.most_components
+    told = list(most) if most and len(most) > 1 else most and most[0]
+    return {"min_component_share": settings.min_component_share, "max_components": told}
 
 
 def _features(row: ImageRow, mask: NDArray[np.uint8], classes: int, max_pixels: int) -> dict[str, float]:

@@ -104,6 +104,13 @@ def class_dice(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return float((2 * overlaps[present] / sizes[present]).mean()) if present.any() else 1.0
 
 
+def component_counts(mask: NDArray[np.uint8], classes: int) -> list[int]:
+    """For each foreground class, class 1 first, the number of 8-connected components of an HxW class map."""
+    import cv2
+
+    return [cv2.connectedComponents((mask == value).astype(np.uint8))[0] - 1 for value in range(1, classes + 1)]
+
+
 def _small(shape: tuple[int, ...]) -> tuple[int, int]:
     scale = min(1.0, LONGER_SIDE / max(shape[:2]))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
@@ -132,7 +139,7 @@ def _shape(mask: NDArray[np.uint8], inside: NDArray[np.bool_]) -> dict[str, floa
         inside.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), borderValue=0
     ).astype(bool)
     interior = contour[1:-1, 1:-1].sum()
-    components = sum(cv2.connectedComponents((mask == k).astype(np.uint8))[0] - 1 for k in np.unique(mask[inside]))
+    components = sum(component_counts(mask, int(mask.max())))
     return {
         "area_share": area / inside.size,
         "components": float(components),

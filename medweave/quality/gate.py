@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +14,13 @@ RELATIVE = ("area_share", "compactness")
 
 @dataclass(frozen=True)
 class LabelBounds:
-    """The lowest and highest value that a label's features may have; a feature not named is free."""
+    """The lowest and highest value that a label's features may have; a feature not named is free.
+
+    `most_components` are the components of each class, class 1 first, that a label keeps when it is cleaned; None: all.
+    """
 
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    @property
-    def most_components(self) -> int | None:
-        """The largest number of components that a label keeps when it is cleaned, or None without bounds."""
-        return int(self.limits["components"][1]) if "components" in self.limits else None
+    most_components: tuple[int, ...] | None = None
 
     def broken(self, features: Mapping[str, float]) -> str | None:
         """Say which feature lies outside, or None."""
@@ -30,15 +28,6 @@ class LabelBounds:
             if not low <= features[name] <= high:
                 return f"{name} {features[name]:.4g} is outside {low:.4g} to {high:.4g}"
         return None
-
-    def to_json(self) -> str:
-        """These bounds as JSON text."""
-        return json.dumps(self.limits, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> LabelBounds:
-        """Read what `to_json` wrote."""
-        return cls({name: (low, high) for name, (low, high) in json.loads(text).items()})
 
 
 def bounds_from_features(features: Sequence[Mapping[str, float]], slack: float) -> LabelBounds:

@@ -11,7 +11,15 @@ from medweave.data.masks import encode_mask, read_mask
 from medweave.data.probabilities import encode_probabilities
 from medweave.data.table import ImageRow, ImageTable, MaskRef, write_table
 from medweave.quality.calibration import Pair
-from medweave.quality.checks import Standard, _as_good, check_labels, count_reasons, gold_standard, measure_labels
+from medweave.quality.checks import (
+    Standard,
+    _as_good,
+    check_labels,
+    count_reasons,
+    gold_bounds,
+    gold_standard,
+    measure_labels,
+)
 from medweave.quality.features import FEATURES, label_features
 from medweave.quality.pairs import GoldPairs
 
@@ -164,6 +172,30 @@ def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, nothing, tmp_path
     assert after.made_by.items() >= how.items()
     expected = label_features(np.full((SIZE, SIZE, 3), 90, np.uint8), disc(14), disc(14)[None].astype(float))
     assert after.features == pytest.approx(expected)
+
+
+def test_of_several_classes_each_keeps_one_component_more_than_in_gold(row, tmp_path):
+    """Class 1 is one disc in gold, class 2 one dot or three; a label has three pieces of each class, and a speck."""
+    dots = [(4, 8), (4, 32), (4, 56)]
+
+    def drawn(first, second):
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        for value, places in ((1, first), (2, second)):
+            for y, x in places:
+                mask[y - 3 : y + 4, x - 3 : x + 4] = value
+        return mask
+
+    gold = [row("g0", "gold", drawn([(32, 32)], dots), None), row("g1", "gold", drawn([(32, 32)], dots[:1]), None)]
+    against = Standard(gold_bounds(write_table(tmp_path / "gold", gold), SETTINGS, 2, PIXELS))
+    assert against.bounds.most_components == (2, 4) and against.bounds.limits["components"] == (1, 5)
+    label = drawn([(24, 8), (24, 32)], dots)
+    label[22:27, 54:59], label[24, 32], label[60, 60] = 1, 2, 2
+    table = check_labels(
+        write_table(tmp_path / "made", [row("a", "weak", label, None)]), against, SETTINGS, 2, PIXELS, tmp_path / "work"
+    )
+    (checked,) = table
+    assert read_mask(checked.mask, 2, PIXELS).tolist() == drawn([(24, 8), (24, 32)], dots).tolist()
+    assert checked.made_by["cleanup"] == {"min_component_share": 0.1, "max_components": [2, 4]}
 
 
 def test_the_predicted_dice_comes_from_gold_that_the_chain_labelled(made, gold, gold_weak, tmp_path):

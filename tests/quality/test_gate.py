@@ -29,10 +29,6 @@ def test_empty_gold_labels_do_not_widen_the_bounds():
     assert bounds_from_features([features(0, 0, 0)], slack=0.5) == LabelBounds()
 
 
-def test_bounds_survive_json():
-    assert LabelBounds.from_json(BOUNDS.to_json()) == BOUNDS
-
-
 @pytest.mark.parametrize(
     ("dice", "decision", "weight"),
     [
