@@ -18,7 +18,7 @@ from medweave.errors import InputError
 from medweave.labeling.batches import Halving
 from medweave.labeling.blending import blend
 from medweave.labeling.fitted import FittedLabeler, labeler_for
-from medweave.labeling.labelers import Labeler, Made, NoMask, Target, configured_labeler
+from medweave.labeling.labelers import Labeler, Made, NoMask, Target, configured_labeler, prompted_with
 from medweave.labeling.prompts import Bounds, Prompt, bounds_from_masks, prompts_from_probabilities
 from medweave.version import code_digest
 
@@ -159,4 +159,5 @@ def configured_chain(settings: Settings, gold: ImageTable, coarse: CoarsePredict
     masks = (read_mask(row.mask, classes, max_pixels) for row in gold)
     bounds = bounds_from_masks(masks, classes, settings.quality.slack)
     labeler, card = labeler_for(fitted, configured_labeler(settings)), fitted.card
+    labeler = prompted_with(labeler, card.prompts)
     return Chain(coarse, labeler, bounds, card.prompts, classes, card.coarse_share, settings.compute.precision)

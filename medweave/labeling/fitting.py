@@ -18,7 +18,7 @@ from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.exams import Exam, exams_on, folds_of, mean_exam_dice
 from medweave.labeling.fitted import ALL, FittedCard, FittedLabeler, State, labeler_for, with_weights
 from medweave.labeling.gold_prompts import GoldImage, GoldSet, box_errors, gold_objects
-from medweave.labeling.labelers import Labeler, Made, NoMask
+from medweave.labeling.labelers import Labeler, Made, NoMask, prompted_with
 from medweave.labeling.prompt_choice import choose_prompts, prompt_candidates
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
 from medweave.writing import whole_file
@@ -78,7 +78,7 @@ def labels_of_gold(
     prompts: Prompts,
 ) -> list[Made | NoMask]:
     """What the labeler makes of each gold image, prompted by the coarse model's probabilities CxHxW."""
-    labels: list[Made | NoMask] = []
+    labeler, labels = prompted_with(labeler, prompts), list[Made | NoMask]()
     for image, seen in zip(images, coarse, strict=True):
         found = prompts_from_probabilities(seen, image.size, prompts, bounds, image.target.image_id)
         target = replace(image.target, prompts=tuple(found), rounds=prompts.rounds)

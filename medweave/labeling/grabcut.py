@@ -56,6 +56,10 @@ class GrabCutLabeler:
         self._margin = margin
         self._seed = seed
 
+    def with_margin(self, margin: float) -> GrabCutLabeler:
+        """The same labeler for boxes that were grown by another margin."""
+        return GrabCutLabeler(self._classes, margin, self._seed)
+
     def provenance(self, _image_id: str | None = None, /) -> dict[str, Any]:
         """Margin and seed."""
         return {"labeler": self.name, "labeler_digest": self.digest, "margin": self._margin, "seed": self._seed}

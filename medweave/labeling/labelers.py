@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medweave.compute import Precision, device, precision
-from medweave.config import Data, Labeling, Settings
+from medweave.config import Data, Labeling, Prompts, Settings
 from medweave.errors import InputError
 from medweave.labeling.prompts import Prompt
 
@@ -125,6 +125,13 @@ def configured_labeler(settings: Settings) -> Labeler:
         precision(settings.compute),
         settings.data.max_pixels,
     )
+
+
+def prompted_with(labeler: Labeler, prompts: Prompts) -> Labeler:
+    """The labeler for the boxes that `prompts` gives: `grabcut` takes their margin off again, others take any boxes."""
+    from medweave.labeling.grabcut import GrabCutLabeler
+
+    return labeler.with_margin(prompts.margin) if isinstance(labeler, GrabCutLabeler) else labeler
 
 
 def _require_boxes(request: Request) -> None:

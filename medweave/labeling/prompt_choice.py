@@ -13,7 +13,7 @@ from medweave import progress
 from medweave.config import Prompts
 from medweave.labeling.batches import Halving
 from medweave.labeling.consensus import dice
-from medweave.labeling.labelers import Labeler, Made, NoMask, Target
+from medweave.labeling.labelers import Labeler, Made, NoMask, Target, prompted_with
 from medweave.labeling.prompts import Bounds, prompts_from_probabilities
 
 BATCH = 8
@@ -64,7 +64,7 @@ def choose_prompts(
     measured = []
     with progress.task("choose prompts", len(candidates)) as task:
         for candidate in candidates:
-            scores = _dice(labeler, targets, masks, coarse, bounds, candidate)
+            scores = _dice(prompted_with(labeler, candidate), targets, masks, coarse, bounds, candidate)
             measured.append(Candidate(candidate, scores))
             task.advance(note=f"Dice {scores.mean():.3f}")
     best = max(measured, key=lambda candidate: candidate.dice.mean())

@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from medweave.config import Labeling, Prompts
+from medweave.config import Labeling, Prompts, Settings
+from medweave.data.masks import encode_mask
+from medweave.data.table import ImageRow, MaskRef, write_table
 from medweave.errors import InputError
-from medweave.labeling import adaptation, averaging
+from medweave.labeling import MaskPrompts, adaptation, averaging
+from medweave.labeling.chain import configured_chain
 from medweave.labeling.compact.model import build_compact
 from medweave.labeling.crop import CropLabeler, training
 from medweave.labeling.ellipse import EllipseLabeler
 from medweave.labeling.exams import exams_on, mean_exam_dice
 from medweave.labeling.fitted import CrossFitted, FittedCard, FittedLabeler, labeler_for
-from medweave.labeling.fitting import fit_labeler, fit_to_gold
+from medweave.labeling.fitting import fit_labeler, fit_to_gold, labels_of_gold
 from medweave.labeling.gold_prompts import BoxErrors, GoldImage, GoldSet
+from medweave.labeling.grabcut import GrabCutLabeler
 from medweave.labeling.labelers import Target
-from medweave.labeling.prompts import bounds_from_masks
+from medweave.labeling.prompts import Prompt, bounds_from_masks
 from medweave.labeling.sam import SamLabeler
 
 FOLDS = {f"g{number}": number % 2 for number in range(4)}
@@ -194,6 +198,24 @@ def test_errors_and_prompts_come_from_the_coarse_model(few_steps, tmp_path):
     offered = {one["margin"] for one in ellipse.card.prompt_dice}
     assert ellipse.card.prompts.margin == min(offered) < max(offered)  # as the boxes are right
     assert not ellipse.card.prompts.auto
+
+
+def test_grabcut_takes_off_the_margin_that_was_chosen_and_says_so(tmp_path):
+    """The settings grow boxes by .05, the prompts that gold chose by .3."""
+    image, mask = np.full((64, 96, 3), 128, np.uint8), np.zeros((64, 96), np.uint8)
+    mask[20:40, 30:60] = 1
+    row = ImageRow("a", "g", "", "sha", 64, 96)
+    gold = write_table(tmp_path / "gold", [row.with_label("gold", MaskRef(png=encode_mask(mask)), {})])
+    auto = Labeling(labeler="grabcut", prompts=Prompts(auto=True, jitters=0))
+    fitted = FittedLabeler(FittedCard("grabcut", "", Prompts(margin=0.3, jitters=0)))
+    chain = configured_chain(Settings(task="any", labeling=auto), gold, MaskPrompts(1), fitted)
+    assert chain.recipe()["labeler"]["margin"] == 0.3
+    seen = mask[None].astype(np.float32)
+    bounds = bounds_from_masks([mask], 1, 0.5)
+    target = Target("a", "sha", "g", image)
+    labels = labels_of_gold(GrabCutLabeler(1, 0.05, 0), [GoldImage(target, mask)], [seen], bounds, chain.prompts)
+    (expected,) = EllipseLabeler(1).segment([replace(target, prompts=(Prompt(1, (30, 20, 60, 40)),))])
+    assert (labels[0].class_map() != expected.class_map()).mean() < 0.01
 
 
 def test_gold_of_one_group_teaches_nothing_that_could_be_measured(tmp_path):

@@ -14,6 +14,7 @@ from medweave.labeling import (
     prompts_from_probabilities,
 )
 from medweave.labeling.ellipse import EllipseLabeler
+from medweave.labeling.grabcut import GrabCutLabeler
 
 BOUNDS = Bounds((ClassBounds(0.0, 1.0, 0.0, 5),))
 IMAGE = np.zeros((64, 64, 3), np.uint8)
@@ -46,6 +47,14 @@ def test_the_margin_that_makes_up_for_a_coarse_model_that_sees_too_little_is_cho
     assert chosen == candidates[1]
     assert [one.prompts for one in measured] == candidates and all(one.dice.shape == (8,) for one in measured)
     assert [one.dice.mean() for one in measured] == pytest.approx([0.78, 0.99, 0.65], abs=0.03)
+
+
+def test_grabcut_takes_off_the_margin_that_each_candidate_grows_its_boxes_by():
+    """Without contrast it finds the ellipse in the box less the margin: one label whatever the margin."""
+    candidates = [plain(margin=margin) for margin in (0.0, 0.1, 0.3)]
+    chosen, measured = choose_prompts(GrabCutLabeler(1, 0.1, 0), *gold(3), BOUNDS, candidates)
+    assert chosen == candidates[0]
+    assert all(one.dice.min() > 0.95 for one in measured)
 
 
 def test_each_image_is_prompted_as_in_the_labelling_run():
