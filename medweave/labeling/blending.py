@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medweave.data.leads import group_means
 from medweave.labeling.labelers import Made, NoMask
 from medweave.labeling.prompt_choice import mean_dice, ties
 
@@ -32,12 +33,16 @@ def blend(made: Made | NoMask, coarse: NDArray[np.float32], share: float) -> Mad
 
 
 def choose_share(
-    labels: Sequence[Made | NoMask], coarse: Sequence[NDArray[np.float32]], masks: Sequence[NDArray[np.uint8]]
+    labels: Sequence[Made | NoMask],
+    coarse: Sequence[NDArray[np.float32]],
+    masks: Sequence[NDArray[np.uint8]],
+    groups: Sequence[str],
 ) -> tuple[float, dict[float, float]]:
     """The coarse model's share that gold's labels are best with, and the mean Dice with each of `SHARES`.
 
-    `labels` and `coarse` were made without the gold image concerned; `masks` are gold's HxW class maps. Chosen is the
-    smallest share whose mean Dice is not below the best one's by more than one standard error of the difference.
+    `labels` and `coarse` were made without the gold image concerned; `masks` are gold's HxW class maps, of
+    images of these `groups`. Chosen is the smallest share whose mean Dice over groups is not below the best one's by
+    more than one standard error of the difference.
     """
     scores = {
         share: np.array(
@@ -48,6 +53,6 @@ def choose_share(
         )
         for share in SHARES
     }
-    best = max(scores.values(), key=np.mean)
-    chosen = next(share for share, dice in scores.items() if ties(dice, best))
+    best = max(scores.values(), key=lambda dice: group_means(dice, groups).mean())
+    chosen = next(share for share, dice in scores.items() if ties(dice, best, groups))
     return chosen, {share: float(dice.mean()) for share, dice in scores.items()}

@@ -65,7 +65,7 @@ def fit_labeler(
         card = replace(card, prompts=chosen, prompt_dice=table)
     if settings.coarse_share == "auto":
         labels = labels_of_gold(made, images, coarse, bounds, card.prompts)
-        share, dice = choose_share(labels, coarse, masks)
+        share, dice = choose_share(labels, coarse, masks, [image.target.group_id for image in images])
         card = replace(card, coarse_share=share, share_dice={str(key): round(value, 4) for key, value in dice.items()})
     return FittedLabeler(card, fitted.weights)
 

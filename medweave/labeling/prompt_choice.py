@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medweave import progress
 from medweave.config import Prompts
+from medweave.data.leads import group_means, lead_over
 from medweave.labeling.batches import Halving
 from medweave.labeling.consensus import dice
 from medweave.labeling.labelers import Labeler, Made, NoMask, Target, prompted_with
@@ -57,9 +58,9 @@ def choose_prompts(
     """The settings to prompt `labeler` with, and how well each of `candidates` does.
 
     `targets` are the gold images (their prompts are not used), `masks` their HxW class maps, and `coarse` the coarse
-    model's out-of-fold probabilities CxHxW. Chosen is the first candidate whose mean Dice is not below the best one's
-    by more than one standard error of the paired difference: a lead within the noise of a few images is a tie, and
-    ties go to the simpler. (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3.)
+    model's out-of-fold probabilities CxHxW. Chosen is the first candidate whose mean Dice over groups is not below the
+    best one's by more than one standard error of the paired difference: a lead within the noise of a few patients is a
+    tie, and ties go to the simpler. (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3.)
     """
     measured = []
     with progress.task("choose prompts", len(candidates)) as task:
@@ -67,8 +68,9 @@ def choose_prompts(
             scores = _dice(prompted_with(labeler, candidate), targets, masks, coarse, bounds, candidate)
             measured.append(Candidate(candidate, scores))
             task.advance(note=f"Dice {scores.mean():.3f}")
-    best = max(measured, key=lambda candidate: candidate.dice.mean())
-    return next(one.prompts for one in measured if ties(one.dice, best.dice)), measured
+    groups = [target.group_id for target in targets]
+    best = max(measured, key=lambda candidate: group_means(candidate.dice, groups).mean())
+    return next(one.prompts for one in measured if ties(one.dice, best.dice, groups)), measured
 
 
 def _dice(
@@ -102,7 +104,10 @@ def mean_dice(made: Made | NoMask, truth: NDArray[np.uint8]) -> float:
     return float(np.mean([dice(found == k, truth == k) for k in present])) if present.size else 1.0
 
 
-def ties(scores: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    """Whether the mean of `scores` is not below that of `best` by more than a standard error of their difference."""
-    lead = best - scores
-    return bool(lead.mean() <= lead.std(ddof=1) / np.sqrt(len(lead))) if len(lead) > 1 else bool(lead.mean() <= 0)
+def ties(scores: NDArray[np.float64], best: NDArray[np.float64], groups: Sequence[str]) -> bool:
+    """Whether the mean of `scores` over groups is not below that of `best` by more than the lead's standard error.
+
+    Both are one number an image, `groups` the images' groups.
+    """
+    lead = lead_over(scores, best, groups)
+    return lead.mean <= lead.standard_error

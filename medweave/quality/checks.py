@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medweave import progress
 from medweave.config import Quality
+from medweave.data.leads import lead_over
 from medweave.data.masks import encode_mask, read_mask
 from medweave.data.table import ImageRow, ImageTable, MaskRef, ShardWriter, write_table
 from medweave.quality.assessment import Judged, coverage, cross_validated, rank_correlation
@@ -128,11 +129,13 @@ def gold_standard(
 
 
 def _as_good(found: GoldPairs, coarse: Mapping[str, float]) -> bool:
-    """Whether labels that the chain made are no worse than the coarse model's masks, image by image."""
-    lead = [pair.dice - coarse[pair.image_id] for pair in found.pairs if pair.image_id in coarse]
-    if found.source != "chain" or len(lead) < 2:
+    """Whether labels that the chain made are no worse than the coarse model's masks, group by group."""
+    pairs = [pair for pair in found.pairs if pair.image_id in coarse]
+    groups = [pair.group_id for pair in pairs]
+    if found.source != "chain" or len(set(groups)) < 2:
         return False
-    return bool(np.mean(lead) >= -np.std(lead, ddof=1) / math.sqrt(len(lead)))
+    lead = lead_over([coarse[pair.image_id] for pair in pairs], [pair.dice for pair in pairs], groups)
+    return lead.mean >= -lead.standard_error
 
 
 def check_labels(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from medweave.config import Compute, Segmentation
+from medweave.data.leads import group_means, lead_over
 from medweave.data.splits import group_folds
 from medweave.segmentation.metrics import image_metrics
 from medweave.segmentation.networks import architecture_of
@@ -61,7 +63,7 @@ def train_coarse(
             scores[held_out, column] = _dice(member, gold.subset(held_out), settings.image_size)
         trained.append(result)
     curve = scores.mean(axis=0)
-    best = choose_snapshot(scores) if count > 1 else len(steps) - 1
+    best = choose_snapshot(scores, groups) if count > 1 else len(steps) - 1
     training = {
         "seed": seed,
         "planned_steps": settings.coarse_steps,
@@ -86,16 +88,15 @@ def _folds_of_others(data: TrainingSet, count: int, seed: int) -> dict[str, int]
     return dict(zip(groups, group_folds(groups, min(count, len(set(groups))), seed).tolist(), strict=True))
 
 
-def choose_snapshot(scores: np.ndarray) -> int:
-    """The snapshot to stop at, from out-of-fold Dice (images x snapshots).
+def choose_snapshot(scores: np.ndarray, groups: Sequence[str]) -> int:
+    """The snapshot to stop at, from out-of-fold Dice (images x snapshots) and the images' groups.
 
-    The last one, unless an earlier one is better by more than one standard error of the paired difference: a peak
-    within the noise of a few images is no reason to cut a falling learning rate short.
+    The last one, unless an earlier one is better by more than one standard error of the paired difference, over groups:
+    a peak within the noise of a few patients is no reason to cut a falling learning rate short.
     """
-    best = int(scores.mean(axis=0).argmax())
-    lead = scores[:, best] - scores[:, -1]
-    standard_error = lead.std(ddof=1) / np.sqrt(len(lead))
-    return best if lead.mean() > standard_error else scores.shape[1] - 1
+    best = int(group_means(scores, groups).mean(axis=0).argmax())
+    lead = lead_over(scores[:, -1], scores[:, best], groups)
+    return best if lead.mean > lead.standard_error else scores.shape[1] - 1
 
 
 def snapshots(steps: int, evaluations: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from medweave.config import Settings
 from medweave.data import ImageRow, ImageTable
+from medweave.data.leads import group_means, lead_over
 from medweave.segmentation.cross_validation import train_coarse
 from medweave.segmentation.training_set import TrainingSet, build_training_set
 
@@ -74,15 +75,13 @@ def compare(with_: Mapping[str, float], without: Mapping[str, float], offered: i
     if not with_:
         return SyntheticChoice(offered, images)
     dice = np.array([(with_[group], without[group]) for group in with_])
-    error = (dice[:, 0] - dice[:, 1]).std(ddof=1) / np.sqrt(len(dice))
-    return SyntheticChoice(offered, images, float(dice[:, 0].mean()), float(dice[:, 1].mean()), float(error))
+    error = lead_over(dice[:, 1], dice[:, 0], list(with_)).standard_error
+    return SyntheticChoice(offered, images, float(dice[:, 0].mean()), float(dice[:, 1].mean()), error)
 
 
 def _out_of_fold(data: TrainingSet, settings: Settings, work: Path) -> dict[str, float]:
     """Mean Dice of each group of gold that was held out; nothing when there is only one."""
     coarse = train_coarse(data, settings.data.classes, settings.segmentation, settings.compute, settings.seed, work)
-    dice, groups = coarse.card.training["held_out_dice"], {row.image_id: row.group_id for row in data.rows}
-    return {
-        group: float(np.mean([value for image_id, value in dice.items() if groups[image_id] == group]))
-        for group in {groups[image_id]: None for image_id in dice}
-    }
+    dice, group_of = coarse.card.training["held_out_dice"], {row.image_id: row.group_id for row in data.rows}
+    groups = [group_of[image_id] for image_id in dice]
+    return dict(zip(dict.fromkeys(groups), group_means(list(dice.values()), groups).tolist(), strict=True))

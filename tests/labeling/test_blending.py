@@ -29,7 +29,7 @@ def test_no_share_changes_nothing_and_an_empty_blend_is_no_label():
 def test_the_share_is_the_one_that_gold_is_best_with():
     truth = np.array([[1, 1], [0, 0]], np.uint8)
     wrong, right = label([0.9, 0.4], [0.6, 0.0]), np.array([[[1.0, 1.0], [0.0, 0.0]]], np.float32)
-    chosen, dice = choose_share([wrong] * 3, [right] * 3, [truth] * 3)
+    chosen, dice = choose_share([wrong] * 3, [right] * 3, [truth] * 3, "abc")
     # 0: (0, 0) and (1, 0), Dice 1/2; 0.25: (0, 1) has 0.55 and (1, 0) has 0.45, Dice 1
     assert dice == {0.0: pytest.approx(0.5), 0.25: 1.0, 0.5: 1.0, 0.75: 1.0}
     assert chosen == 0.25
@@ -38,7 +38,7 @@ def test_the_share_is_the_one_that_gold_is_best_with():
 def test_a_coarse_model_that_only_spoils_gets_no_share():
     truth = np.array([[1, 1], [0, 0]], np.uint8)
     right, wrong = label([0.9, 0.9], [0.0, 0.0]), np.array([[[0.0, 0.0], [1.0, 1.0]]], np.float32)
-    chosen, dice = choose_share([right, NoMask("no prompt")], [wrong] * 2, [truth] * 2)
+    chosen, dice = choose_share([right, NoMask("no prompt")], [wrong] * 2, [truth] * 2, "ab")
     assert chosen == 0.0
     assert dice[0.0] == 0.5  # the image without a label counts as an empty one
     assert dice[0.75] < dice[0.0]

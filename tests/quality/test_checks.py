@@ -158,6 +158,19 @@ def test_labels_are_as_good_within_one_standard_error(source, labels, expected):
     assert _as_good(GoldPairs(source, pairs), coarse) is expected
 
 
+def test_images_of_one_patient_speak_once_for_whether_labels_are_as_good():
+    """Leads of -.1 thrice and of .05 once: -.0625 +- .0375 over images, -.025 +- .075 over two patients."""
+
+    def as_good(groups):
+        dice = zip("abcd", groups, (0.4, 0.4, 0.4, 0.55), strict=True)
+        pairs = tuple(Pair(image_id, group, {}, value) for image_id, group, value in dice)
+        return _as_good(GoldPairs("chain", pairs), dict.fromkeys("abcd", 0.5))
+
+    assert not as_good("abcd")
+    assert as_good("aaab")
+    assert not as_good("aaaa")
+
+
 def test_without_gold_nothing_is_out_of_bounds(made, tmp_path):
     assert checked(made, Standard(), tmp_path / "work")["huge"].decision == "accept"
 

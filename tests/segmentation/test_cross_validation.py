@@ -70,9 +70,17 @@ def test_it_stops_early_only_for_a_lead_beyond_the_noise():
         [np.add(last, [0.02, 0.03, 0.02, 0.03]), last - 0.1, last], axis=1
     )  # lead .025, standard error .003
     noisy = np.stack([np.add(last, [0.20, -0.15, 0.15, -0.10]), last], axis=1)  # lead .025, standard error .089
-    assert choose_snapshot(steady) == 0
-    assert choose_snapshot(noisy) == 1
-    assert choose_snapshot(last[:, None]) == 0
+    assert choose_snapshot(steady, "abcd") == 0
+    assert choose_snapshot(noisy, "abcd") == 1
+    assert choose_snapshot(last[:, None], "abcd") == 0
+
+
+def test_images_of_one_patient_are_not_independent_evidence_for_an_earlier_stop():
+    """Leads of .05 on six images, of as many patients or of one, beside two of -.03 and -.01."""
+    last = np.full(8, 0.5)
+    scores = np.stack([np.add(last, [0.05] * 6 + [-0.03, -0.01]), last], axis=1)
+    assert choose_snapshot(scores, "abcdefgh") == 0  # lead .033, standard error .012
+    assert choose_snapshot(scores, "aaaaaabc") == 1  # lead .003, standard error .024
 
 
 def test_the_card_says_where_it_stopped_and_the_seed_repeats_it(tmp_path, recipe, compute, discs):
