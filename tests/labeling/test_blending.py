@@ -42,3 +42,24 @@ def test_a_coarse_model_that_only_spoils_gets_no_share():
     assert chosen == 0.0
     assert dice[0.0] == 0.5  # the image without a label counts as an empty one
     assert dice[0.75] < dice[0.0]
+
+
+def mixed(helped):
+    """`helped` labels that a share of the coarse model mends (Dice 1/2 to 1), and one that it spoils (1 to 2/3)."""
+    truth = np.array([[1, 1], [0, 0]], np.uint8)
+    mended = label([0.9, 0.4], [0.6, 0.0]), np.array([[[1.0, 1.0], [0.0, 0.0]]], np.float32)
+    spoilt = label([0.9, 0.6], [0.0, 0.0]), np.array([[[1.0, 0.0], [0.0, 0.0]]], np.float32)
+    labels, coarse = zip(*[mended] * helped, spoilt, strict=True)
+    return labels, coarse, [truth] * (helped + 1)
+
+
+def test_a_lead_within_one_standard_error_gives_the_coarse_model_no_share():
+    """Leads of 1/2 and -1/3 are .083 +- .417; thrice 1/2 and once -1/3 are .292 +- .208."""
+    chosen, dice = choose_share(*mixed(1), "ab")
+    assert dice == pytest.approx({0.0: 3 / 4, 0.25: 5 / 6, 0.5: 5 / 6, 0.75: 5 / 6})
+    assert chosen == 0.0
+    assert choose_share(*mixed(3), "abcd")[0] == 0.25
+
+
+def test_images_of_one_patient_count_once_for_the_share():
+    assert choose_share(*mixed(3), "aaab")[0] == 0.0
