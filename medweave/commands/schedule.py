@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -42,13 +43,17 @@ def create(
         return
     if config is None or cron is None:
         raise InputError("schedule: needs --config and --cron, or one of list, update, pause, resume, delete")
-    from medweave.config import load_settings
-    from medweave.scheduling import Job, install, parse_cron, save_job
+    from medweave.config import NAME, load_settings
+    from medweave.scheduling import Job, check_name, install, parse_cron, save_job
     from pipelines import schedules
 
     parse_cron(cron)
     if labels is not None and images is None:
         raise InputError("--labels: are those of the images to monitor; give --images, too")
+    if name is not None and not re.fullmatch(NAME, name):
+        raise InputError(
+            f"--name {name!r}: is no name; write up to 63 of a-z, 0-9, _ and -, the first a letter or digit"
+        )
     settings = load_settings(config, set_ or ())
     name = name or (settings.task if images is None else f"{settings.task}-monitoring")
     if schedules.on_cluster():
@@ -62,6 +67,7 @@ def create(
     folder = (output or Path("output") / settings.task).absolute()
     images, labels = (of and _from_anywhere(of) for of in (images, labels))
     job = Job(name, cron, str(config.absolute()), tuple(set_ or ()), str(folder), images=images, labels=labels)
+    check_name(job)
     starter = install(job)
     save_job(job)
     progress.say(f"{name}: {job.does} at {cron}, by {starter}")

@@ -2,6 +2,7 @@
 
 from medweave.config.loading import PROFILES, demo_config, load_settings, parse_settings
 from medweave.config.settings import (
+    NAME,
     Augmentation,
     Cluster,
     Compute,
@@ -27,6 +28,7 @@ from medweave.config.settings import (
 )
 
 __all__ = [
+    "NAME",
     "PROFILES",
     "Augmentation",
     "Cluster",

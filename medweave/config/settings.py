@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
+NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""What tasks and schedules may be called."""
 
 
 class Section(BaseModel):
@@ -425,7 +427,7 @@ class Cluster(Section):
 class Settings(Section):
     """All settings of one task."""
 
-    task: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    task: Annotated[str, Field(pattern=NAME)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     profile: Literal["fast", "default"] = "default"
     data: Data = Data()

@@ -58,12 +58,16 @@ def find_job(name: str) -> Job:
     raise InputError(f"{name}: no such schedule on this machine; there are: {names}")
 
 
-def save_job(job: Job) -> None:
-    """Keep a job, in place of the one of its name. Raises InputError when that one does something else."""
+def check_name(job: Job) -> None:
+    """Raise InputError when the schedule of the job's name does something else."""
     for other in jobs():
         if other.name == job.name and (other.config, other.does) != (job.config, job.does):
             told = f"is the schedule that {other.does} for {other.config}; choose another --name, or delete it first"
             raise InputError(f"{job.name}: {told}")
+
+
+def save_job(job: Job) -> None:
+    """Keep a job, in place of the one of its name."""
     _write(_folder() / f"{job.name}.job.json", json.dumps(asdict(job), indent=1))
 
 

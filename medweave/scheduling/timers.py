@@ -20,16 +20,16 @@ def install(job: Job) -> str:
 
     Raises InputError when this machine has neither systemd for users nor cron.
     """
-    uninstall(job.name)
     if _systemd():
+        uninstall(job.name)
         _write_units(job)
         if job.active:
             _run("systemctl", "--user", "enable", "--now", f"{_unit(job.name)}.timer")
         return f"the systemd timer {_unit(job.name)}.timer"
     if shutil.which("crontab") is None:
         raise InputError("neither systemd for users nor cron is on this machine; install one, or schedule on a cluster")
-    if job.active:
-        _write_crontab([*_crontab(), f"{job.cron} {_command(job)} {_mark(job.name)}"])
+    mine = [f"{job.cron} {_command(job)} {_mark(job.name)}"] if job.active else []
+    _write_crontab([*_of_others(_crontab(), job.name), *mine])
     return "a line of your crontab"
 
 
@@ -44,7 +44,7 @@ def uninstall(name: str) -> None:
             _run("systemctl", "--user", "daemon-reload")
     elif shutil.which("crontab") is not None:
         lines = _crontab()
-        if (kept := [line for line in lines if not line.endswith(_mark(name))]) != lines:
+        if (kept := _of_others(lines, name)) != lines:
             _write_crontab(kept)
 
 
@@ -107,6 +107,11 @@ def _systemd() -> bool:
 def _crontab() -> list[str]:
     asked = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)  # noqa: S607
     return asked.stdout.splitlines() if asked.returncode == 0 else []
+
+
+def _of_others(lines: list[str], name: str) -> list[str]:
+    """The crontab's lines but for that of the job of this name."""
+    return [line for line in lines if not line.endswith(_mark(name))]
 
 
 def _write_crontab(lines: list[str]) -> None:

@@ -65,3 +65,20 @@ def test_a_crontab_keeps_one_line_a_job(crontab, job):
 def test_a_machine_with_neither_is_told_so(programs, job):
     with pytest.raises(InputError, match="neither systemd for users nor cron is on this machine"):
         install(job)
+
+
+REFUSING = """#!/bin/sh
+if [ "$1" = -l ]; then cat "{file}"; exit; fi
+lines=$(cat)
+case $lines in *"15 4"*) echo "bad minute" >&2; exit 1;; esac
+echo "$lines" > "{file}"
+"""
+
+
+def test_a_line_that_the_crontab_refuses_leaves_the_one_that_is_there(crontab, programs, job):
+    install(job)
+    before = crontab.read_text()
+    programs("crontab", REFUSING.format(file=crontab))
+    with pytest.raises(InputError, match=r"crontab -: bad minute; mend it, then schedule again"):
+        install(replace(job, cron="15 4 * * 1"))
+    assert crontab.read_text() == before
