@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medweave import progress
 from medweave.commands.options import Debug, Overrides, Quiet, debugging
 from medweave.errors import InputError
+
+if TYPE_CHECKING:
+    from medweave.scheduling import Job
 
 schedule_app = typer.Typer(
     name="schedule", help="Retraining and monitoring at their times.", invoke_without_command=True
@@ -64,9 +67,10 @@ def create(
         does = "retrains" if images is None else "monitors"
         progress.say(f"{name}: {'replaced' if replaced else 'made'}; the cluster {does} at {cron}")
         return
-    folder = (output or Path("output") / settings.task).absolute()
+    to = str((output or Path("output") / settings.task).absolute())
     images, labels = (of and _from_anywhere(of) for of in (images, labels))
-    job = Job(name, cron, str(config.absolute()), tuple(set_ or ()), str(folder), images=images, labels=labels)
+    of_config = str(config.absolute()), tuple(set_ or ())
+    job = Job(name, cron, *of_config, to, str(Path.cwd()), images=images, labels=labels)
     check_name(job)
     starter = install(job)
     save_job(job)
@@ -141,20 +145,25 @@ def delete(name: Name, debug: Debug = False) -> None:
 @schedule_app.command("run")
 def run(name: Name, debug: Debug = False, quiet: Quiet = False) -> None:
     """Run a schedule of this machine now, as its timer does: only when something relevant changed, or is new."""
+    from medweave.scheduling import find_job, surroundings
+
+    job = find_job(name)
+    with surroundings(job):
+        progress.say(_ended(job))
+
+
+def _ended(job: Job) -> str:
+    """Run a job; how it ended."""
     from medweave.config import load_settings
     from medweave.monitoring import LAST
-    from medweave.scheduling import find_job
     from pipelines.launch import run_training
     from pipelines.launch_monitoring import run_monitoring
     from pipelines.scheduled import retrain, watch
 
-    job = find_job(name)
     settings, output = load_settings(job.config, job.overrides), Path(job.output)
     if (images := job.images) is None:
-        ended = retrain(name, settings, output, lambda of, to: run_training(of, to, debugging()))
-    else:
-        ended = watch(name, settings, lambda: run_monitoring(settings, images, LAST, job.labels, output, debugging()))
-    progress.say(ended)
+        return retrain(job.name, settings, output, lambda of, to: run_training(of, to, debugging()))
+    return watch(job.name, settings, lambda: run_monitoring(settings, images, LAST, job.labels, output, debugging()))
 
 
 def _change(name: str, cron: str | None = None, active: bool | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from medweave.errors import InputError
 from medweave.home import home
@@ -17,7 +18,8 @@ from medweave.home import home
 class Job:
     """A task's retraining: its name, when it is due, its configuration with overrides, and where results go.
 
-    With `images` it is the monitoring of what is new in that folder, with masks from `labels` if they are given.
+    It runs in `folder`, where it was made, so that relative paths of the configuration go on to mean the same.
+    With `images` it is the monitoring of what is new there, with masks from `labels` if they are given.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Job:
     config: str
     overrides: tuple[str, ...]
     output: str
+    folder: str
     active: bool = True
     images: str | None = None
     labels: str | None = None
@@ -46,7 +49,7 @@ class LastRun:
 def jobs() -> list[Job]:
     """All that is scheduled here, by name."""
     found = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(_folder().glob("*.job.json")))
-    return [Job(**{**job, "overrides": tuple(job["overrides"])}) for job in found]
+    return [Job(**{"folder": _folder_of(job), **job, "overrides": tuple(job["overrides"])}) for job in found]
 
 
 def find_job(name: str) -> Job:
@@ -95,6 +98,12 @@ def held(name: str) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def _folder_of(job: dict[str, Any]) -> str:
+    """The folder of a job that states none: the one in which its results' folder is `output/TASK`, or else this one."""
+    output = Path(job["output"])
+    return str(output.parents[1] if output.parent.name == "output" else Path.cwd())
 
 
 def _folder() -> Path:

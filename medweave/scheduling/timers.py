@@ -54,8 +54,8 @@ def _write_units(job: Job) -> None:
     due = "\n".join(f"OnCalendar={moment}" for moment in calendar(job.cron))
     about = f"medweave: {job.name} {job.does}"
     (folder / f"{_unit(job.name)}.service").write_text(
-        f"[Unit]\nDescription={about}\n\n[Service]\nType=oneshot\nWorkingDirectory={Path.cwd()}\n"
-        f"Environment={_quoted(f'MEDWEAVE_HOME={home()}')}\nEnvironmentFile=-{home()}/environment\n"
+        f"[Unit]\nDescription={about}\n\n[Service]\nType=oneshot\n"
+        f"Environment={_quoted(f'MEDWEAVE_HOME={home()}')}\n"
         f"ExecStart={' '.join(map(_quoted, _arguments(job))).replace('$', '$$')}\nNice=10\n",
         encoding="utf-8",
     )
@@ -72,10 +72,7 @@ def _arguments(job: Job) -> list[str]:
 
 def _command(job: Job) -> str:
     """The command of a crontab's line, where % would end it."""
-    command = (
-        f"cd {shlex.quote(str(Path.cwd()))} && MEDWEAVE_HOME={shlex.quote(str(home()))} {shlex.join(_arguments(job))}"
-    )
-    return command.replace("%", "\\%")
+    return f"MEDWEAVE_HOME={shlex.quote(str(home()))} {shlex.join(_arguments(job))}".replace("%", "\\%")
 
 
 def _quoted(text: str) -> str:

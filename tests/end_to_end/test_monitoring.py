@@ -77,7 +77,8 @@ def inbox(trained, new_images, tmp_path):
     """A folder with the new images, and a schedule that monitors it; its results go to the folder `out`."""
     folder, output = tmp_path / "inbox", tmp_path / "out"
     shutil.copytree(new_images[0], folder)
-    save_job(Job("tiny-monitoring", "0 6 * * *", str(trained.config), (FEW[1],), str(output), images=str(folder)))
+    config, here = str(trained.config), str(tmp_path)
+    save_job(Job("tiny-monitoring", "0 6 * * *", config, (FEW[1],), str(output), here, images=str(folder)))
     yield folder, output
     remove_job("tiny-monitoring")
 

@@ -49,4 +49,4 @@ def systemctl(programs, tmp_path):
 
 @pytest.fixture
 def job():
-    return Job("weekly", "0 3 * * 0", f"{os.sep}tasks/a.yaml", ("seed=1",), "/output")
+    return Job("weekly", "0 3 * * 0", f"{os.sep}tasks/a.yaml", ("seed=1",), "/output", "/tasks")

@@ -6,7 +6,7 @@ import pytest
 
 from medweave import cli
 from medweave.commands import options
-from medweave.scheduling import jobs
+from medweave.scheduling import find_job, jobs
 
 
 @pytest.fixture
@@ -40,6 +40,24 @@ def test_what_cannot_be_started_is_not_kept(medweave, programs):
     programs("crontab", "#!/bin/sh\nexit 1\n")
     assert medweave("--config", "a.yaml", "--cron", "0 3 * * 0")[0] == 2
     assert jobs() == []
+
+
+def test_changes_from_another_folder_leave_it_where_it_was_made(medweave, crontab, tmp_path, monkeypatch):
+    assert medweave("--config", "a.yaml", "--cron", "0 3 * * 0")[0] == 0
+    before = crontab.read_text()
+    monkeypatch.chdir("/")
+    for change in (["update", "--cron", "15 4 * * 1"], ["pause"], ["resume"], ["update", "--cron", "0 3 * * 0"]):
+        assert medweave(change[0], "a", *change[1:])[0] == 0
+        assert find_job("a").folder == str(tmp_path)
+    assert crontab.read_text() == before
+
+
+def test_it_runs_in_its_folder_from_wherever_it_is_started(medweave, tmp_path, monkeypatch):
+    (tmp_path / "a.yaml").write_text("task: a\ndata: {root: images of a}\n")
+    assert medweave("--config", "a.yaml", "--cron", "0 3 * * 0")[0] == 0
+    monkeypatch.chdir("/")
+    status, said = medweave("run", "a")
+    assert (status, f"{tmp_path}/images of a: no such folder" in said) == (2, True), said
 
 
 @pytest.mark.parametrize("name", ["", "../weekly", "Weekly", "a b", "weekly\n", "ä", "-x", "a" * 64])

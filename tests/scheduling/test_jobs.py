@@ -1,5 +1,6 @@
 """What is kept of schedules, and that a schedule never overlaps itself."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +26,17 @@ def test_a_job_is_found_again_changed_and_forgotten(job):
     assert (jobs(), last_run("weekly")) == ([], None)
     with pytest.raises(InputError, match="weekly: no such schedule on this machine; there are: none"):
         find_job("weekly")
+
+
+@pytest.mark.parametrize(("output", "folder"), [("/a/output/busi", "/a"), ("/results/busi", None)])
+def test_a_job_that_states_no_folder_has_that_of_its_output_or_this_one(job, tmp_path, monkeypatch, output, folder):
+    monkeypatch.chdir(tmp_path)
+    save_job(replace(job, output=output))
+    (file,) = tmp_path.rglob("weekly.job.json")
+    kept = json.loads(file.read_text())
+    del kept["folder"]
+    file.write_text(json.dumps(kept))
+    assert jobs() == [replace(job, output=output, folder=folder or str(tmp_path))]
 
 
 def test_a_name_belongs_to_one_configuration(job):

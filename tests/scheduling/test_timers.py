@@ -43,7 +43,7 @@ def test_a_line_of_the_crontab_that_runs_the_schedule(crontab, tmp_path, job):
     assert install(job) == "a line of your crontab"
     other, line = crontab.read_text().splitlines()
     assert other == "5 5 * * * backup"
-    assert line.startswith("0 3 * * 0 cd ")
+    assert line.startswith("0 3 * * 0 MEDWEAVE_HOME=")
     asked = subprocess.run(
         ["/bin/sh", "-c", f"{line.split(maxsplit=5)[5]}"], capture_output=True, text=True, check=False
     )
@@ -60,6 +60,29 @@ def test_a_crontab_keeps_one_line_a_job(crontab, job):
     assert [line[:9] for line in crontab.read_text().splitlines()] == ["5 5 * * *", "0 3 * * 0"]
     install(replace(job, name="weekly2", active=False))
     assert crontab.read_text() == "5 5 * * * backup\n"
+
+
+def test_what_is_written_is_the_same_from_any_folder(systemctl, tmp_path, job, monkeypatch):
+    service = tmp_path / "config/systemd/user/medweave-weekly.service"
+    written = set()
+    for folder in (tmp_path, tmp_path / "home"):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        install(job)
+        written.add(service.read_text())
+    assert len(written) == 1
+
+
+def test_a_percent_sign_in_homes_name_is_kept(systemctl, tmp_path, job, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path / "100%home"))
+    install(job)
+    assert unit(tmp_path, "service")["Service"]["Environment"] == f'"MEDWEAVE_HOME={tmp_path}/100%%home"'
+
+
+def test_a_percent_sign_does_not_end_a_crontabs_command(crontab, tmp_path, job, monkeypatch):
+    monkeypatch.setenv("MEDWEAVE_HOME", str(tmp_path / "100%home"))
+    install(job)
+    assert f"MEDWEAVE_HOME={tmp_path}/100\\%home " in crontab.read_text()
 
 
 def test_a_machine_with_neither_is_told_so(programs, job):
