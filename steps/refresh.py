@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from mlflow.exceptions import MlflowException
 from zenml.enums import ExecutionStatus
 
@@ -48,10 +50,10 @@ def refresh(settings: Settings) -> None:
 
 
 def newest_runs(task: str) -> list[RunState]:
-    """The newest run of each pipeline of a task, where there is one."""
+    """The newest run of each pipeline of a task, where there is one; ZenML's times are UTC without saying so."""
     found = {pipeline: newest_run(task, pipeline) for pipeline in PIPELINES}
     return [
-        RunState(pipeline, STATES.get(run.status, "running"), run.created.timestamp())
+        RunState(pipeline, STATES.get(run.status, "running"), run.created.replace(tzinfo=UTC).timestamp())
         for pipeline, run in found.items()
         if run is not None
     ]
