@@ -13,7 +13,7 @@ from typing import Literal
 
 from medweave.compute import native_precision
 from medweave.config import Tracking
-from medweave.errors import InputError
+from medweave.errors import InputError, first_line
 from medweave.home import home
 
 PACKAGES = (
@@ -57,7 +57,7 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
     except InputError as error:
         return Check(name, "missing", str(error))
     except Exception as error:
-        return Check(name, "missing", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        return Check(name, "missing", f"{type(error).__name__}: {first_line(error)}")
 
 
 def _operators() -> Check:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medweave import progress
-from medweave.errors import InputError
+from medweave.errors import InputError, first_line
 from medweave.home import home
 
 if TYPE_CHECKING:
@@ -149,5 +149,6 @@ def _reaching(folder: Path) -> Iterator[tuple[AbstractFileSystem, str]]:
         files.invalidate_cache()
         yield files, path
     except Exception as error:  # storage clients raise errors of their own
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise InputError(f"{uri}: cannot be reached ({reason}); check {SHARED} and its credentials") from None
+        raise InputError(
+            f"{uri}: cannot be reached ({first_line(error)}); check {SHARED} and its credentials"
+        ) from None

@@ -8,7 +8,7 @@ from zenml import step
 from medweave import promotion
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.errors import InputError, RunError
+from medweave.errors import InputError, RunError, first_line
 from medweave.tracking import connect, get_version, tracking_uri
 from medweave.uris import without_credentials
 
@@ -29,7 +29,7 @@ def promote(version: dict[str, Any], test: ImageTable, settings: Settings) -> An
         judged = promotion.judge(client, get_version(client, name, number), test, settings)
         made = promotion.promote(client, judged)
     except (InputError, RunError, MlflowException) as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         reason = f"Not judged: {said}; mend it and run 'medweave promote models:/{name}/{number}'."
         return {"promoted": False, "reason": reason, "numbers": {}, "judged": False}
     return {"promoted": made.promoted, "reason": made.reason, "numbers": dict(made.numbers), "judged": True}

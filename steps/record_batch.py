@@ -7,7 +7,7 @@ from zenml import get_step_context, step
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.errors import InputError, RunError
+from medweave.errors import InputError, RunError, first_line
 from medweave.monitoring import Batch, batch_record, shared_store
 from medweave.progress import say
 from medweave.tracking import connect, log_run
@@ -27,4 +27,4 @@ def record_batch(batch: dict[str, Any], measured: ImageTable, settings: Settings
         try:
             log_run(connect(settings.tracking), record)
         except (InputError, RunError, MlflowException) as error:
-            say(f"warning: the batch did not get to MLflow: {str(error).splitlines()[0]}")
+            say(f"warning: the batch did not get to MLflow: {first_line(error)}")

@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 from zenml.enums import ExecutionStatus
 
 from medweave.config import Settings
-from medweave.errors import InputError, RunError
+from medweave.errors import InputError, RunError, first_line
 from medweave.monitoring import (
     RunState,
     is_monitored,
@@ -46,7 +46,7 @@ def refresh(settings: Settings) -> None:
             update_workspace(store, versions, reviewed, settings)
             write_metrics(store, versions, reviewed, newest_runs(settings.task), settings)
         except (InputError, RunError, MlflowException) as error:
-            say(f"warning: the dashboards are not up to date: {str(error).splitlines()[0]}")
+            say(f"warning: the dashboards are not up to date: {first_line(error)}")
 
 
 def newest_runs(task: str) -> list[RunState]:

@@ -14,7 +14,7 @@ from zenml.client import Client
 
 from medweave.config import Settings
 from medweave.data import ImageTable
-from medweave.errors import InputError, RunError
+from medweave.errors import InputError, RunError, first_line
 from medweave.labeling import FittedLabeler
 from medweave.progress import say
 from medweave.promotion.scores import FOLDER as SCORES
@@ -102,5 +102,5 @@ def register(
         name_each_other(client, sent, Client().get_model_version(here.name, here.version), labels)
     except MlflowException as error:
         with shared(keep_rest(str(run.id), sent.run_id, settings.tracking)):
-            say(f"warning: {str(error).splitlines()[0]}; 'medweave runs sync' lets ZenML and MLflow name each other")
+            say(f"warning: {first_line(error)}; 'medweave runs sync' lets ZenML and MLflow name each other")
     return {"name": sent.version.name, "version": sent.version.version, "mlflow_run_id": sent.run_id, "kept": None}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medweave.data.decoding import UnfitError, decode
-from medweave.errors import InputError
+from medweave.errors import InputError, first_line
 
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +37,9 @@ def read_bytes(uri: str) -> bytes:
     except FileNotFoundError:
         raise UnreadableImageError(f"{uri}: no such file; check the path") from None
     except Exception as error:  # storage clients raise errors of their own
-        raise UnreadableImageError(f"{uri}: cannot be read ({_line(error)}); check the path and the access") from error
+        raise UnreadableImageError(
+            f"{uri}: cannot be read ({first_line(error)}); check the path and the access"
+        ) from error
     if not data:
         raise UnreadableImageError(f"{uri}: is empty; replace or remove it")
     return data
@@ -66,7 +68,7 @@ def list_images(folder: str) -> list[tuple[str, str]]:
     except NotADirectoryError:
         raise InputError(f"{folder}: is not a folder; give the folder that holds the images") from None
     except Exception as error:  # storage clients raise errors of their own
-        raise InputError(f"{folder}: cannot be listed ({_line(error)}); check the path and the access") from error
+        raise InputError(f"{folder}: cannot be listed ({first_line(error)}); check the path and the access") from error
     named = ((uri.rsplit("/", 1)[-1], uri) for uri in uris)
     return sorted((_image_id(name), uri) for name, uri in named if _image_id(name) and not name.startswith("."))
 
@@ -94,7 +96,9 @@ def decode_image(data: bytes, name: str, max_pixels: int, *, labels: bool = Fals
     except UnfitError as reason:
         raise UnreadableImageError(f"{name}: {reason}") from None
     except Exception as error:  # decoders raise errors of every kind on damaged files
-        raise UnreadableImageError(f"{name}: is damaged or truncated ({_line(error)}); replace or remove it") from error
+        raise UnreadableImageError(
+            f"{name}: is damaged or truncated ({first_line(error)}); replace or remove it"
+        ) from error
 
 
 def to_rgb8(image: Array) -> Array:
@@ -130,7 +134,3 @@ def _local_path(uri: str) -> Path | None:
 def _image_id(name: str) -> str:
     """The name without its known extension, or '' if it has none."""
     return next((name[: -len(ext)] for ext in EXTENSIONS if name.lower().endswith(ext)), "")
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "")[:160] or type(error).__name__

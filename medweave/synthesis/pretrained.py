@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 
-from medweave.errors import InputError
+from medweave.errors import InputError, first_line
 from medweave.synthesis.networks import Architecture, Built
 
 SCHEDULE = ("num_train_timesteps", "beta_schedule", "beta_start", "beta_end", "prediction_type")
@@ -142,9 +142,9 @@ def _load(where: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (OSError, ValueError) as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         raise InputError(
-            f"synthesis.pretrained={where}: cannot be loaded ({said}); give the folder or hub id of safetensors weights"
+            f"synthesis.pretrained={where}: cannot be loaded ({first_line(error)}); "
+            "give the folder or hub id of safetensors weights"
         ) from None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from medweave.errors import InputError
+from medweave.errors import InputError, first_line
 from medweave.home import home
 
 if TYPE_CHECKING:
@@ -93,5 +93,5 @@ def local_copy(client: MlflowClient, uri: str) -> Path:
                 Path(fetched).replace(folder)
         return folder
     except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{uri}: the model's files cannot be read ({reason}); choose another version") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medweave import config
-from medweave.errors import InputError, RunError
+from medweave.errors import InputError, RunError, first_line
 from medweave.home import home
 from medweave.shared import fetch, forget
 from medweave.tracking.logged_models import log_model
@@ -128,7 +128,7 @@ def send(client: MlflowClient, folder: Path) -> Sent:
     try:
         return (_send_rest if (folder / REST).exists() else _send_record)(client, folder)
     except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise RunError(
             f"MLflow did not take the record ({reason}); it is kept: send it with 'medweave runs sync'"
         ) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from medweave.errors import RunError
+from medweave.errors import RunError, first_line
 from medweave.tracking.store import experiment
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def log_files(client: MlflowClient, run_id: str, folder: Path) -> None:
     try:
         client.log_artifacts(run_id, str(folder))
     except (MlflowException, OSError) as error:
-        raise RunError(f"MLflow did not take them ({str(error).splitlines()[0]}); see that it answers") from None
+        raise RunError(f"MLflow did not take them ({first_line(error)}); see that it answers") from None
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medweave.errors import InputError, RunError
+from medweave.errors import InputError, RunError, first_line
 from medweave.progress import say
 from medweave.tracking.registry import RegisteredVersion, find_version, resolve_model
 
@@ -52,7 +52,7 @@ def serve(
                 now = find_version(client, reference)
                 folder = None if now.version == served.version else _folder(client, now)
             except (MlflowException, InputError) as error:
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 if reason != warned:
                     say(f"warning: {reason}; {served.model_uri} goes on being served")
                 warned = reason

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from medweave.config import Tracking
-from medweave.errors import InputError
+from medweave.errors import InputError, first_line
 from medweave.home import home
 from medweave.uris import without_credentials
 
@@ -70,7 +70,7 @@ def connect(settings: Tracking) -> MlflowClient:
         client = MlflowClient(uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
-        reason = without_credentials(str(error).splitlines()[0])
+        reason = without_credentials(first_line(error))
         raise InputError(
             f"{origin}: MLflow cannot use this store ({reason}); give the URI of a server or database that answers"
         ) from None

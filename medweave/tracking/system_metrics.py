@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from medweave.errors import RunError
+from medweave.errors import RunError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,7 +76,7 @@ def log_samples(client: MlflowClient, run_id: str, samples: Sequence[Sample]) ->
         for start in range(0, len(metrics), BATCH):
             client.log_batch(run_id, metrics=metrics[start : start + BATCH])
     except MlflowException as error:
-        raise RunError(f"MLflow did not take them ({str(error).splitlines()[0]}); see that it answers") from None
+        raise RunError(f"MLflow did not take them ({first_line(error)}); see that it answers") from None
 
 
 def _monitors() -> Iterator[Any]:

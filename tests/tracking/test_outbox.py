@@ -5,7 +5,7 @@ import json
 import pytest
 
 from medweave.config import Tracking
-from medweave.errors import InputError
+from medweave.errors import InputError, RunError
 from medweave.tracking import (
     Registration,
     RunRecord,
@@ -113,6 +113,17 @@ def test_records_wait_in_order_while_the_server_is_gone(client, record):
     assert kept() == folders
     assert [destination(folder).uri for folder in folders] == [None, "http://127.0.0.1:9"]
     assert [send(client, folder).version.version for folder in kept()] == [1, 2]
+
+
+def test_a_record_is_kept_when_mlflow_fails_without_a_word(client, record, monkeypatch):
+    def lost(*_):
+        raise ConnectionResetError
+
+    folder = record()
+    monkeypatch.setattr(client, "search_model_versions", lost)
+    with pytest.raises(RunError, match=r"^MLflow did not take the record \(ConnectionResetError\); it is kept"):
+        send(client, folder)
+    assert kept() == [folder]
 
 
 def test_a_damaged_record_is_an_error_that_names_it(client, record):
