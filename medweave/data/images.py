@@ -17,7 +17,7 @@ EXTENSIONS = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp
 
 
 class UnreadableImageError(InputError):
-    """A file that is missing, empty, damaged, too large or of a kind that is not read."""
+    """A file that is missing, empty, damaged, too large, of a kind that is not read or of a name that is not UTF-8."""
 
 
 def read_bytes(uri: str) -> bytes:
@@ -49,7 +49,8 @@ def list_images(folder: str) -> list[tuple[str, str]]:
     """The (image_id, URI) of each file in a folder with a known extension, sorted; hidden files are left out.
 
     An image_id is the file's name without its extension; two files with the same id are both listed. Local files come
-    back as plain absolute paths. Subfolders are not searched. Raises InputError for a missing folder.
+    back as plain absolute paths. Subfolders are not searched. Raises InputError for a missing folder, and
+    UnreadableImageError for a file whose name is not UTF-8.
     """
     import fsspec
 
@@ -70,7 +71,12 @@ def list_images(folder: str) -> list[tuple[str, str]]:
     except Exception as error:  # storage clients raise errors of their own
         raise InputError(f"{folder}: cannot be listed ({first_line(error)}); check the path and the access") from error
     named = ((uri.rsplit("/", 1)[-1], uri) for uri in uris)
-    return sorted((_image_id(name), uri) for name, uri in named if _image_id(name) and not name.startswith("."))
+    found = sorted((_image_id(name), uri) for name, uri in named if _image_id(name) and not name.startswith("."))
+    for _, uri in found:
+        shown = uri.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        if shown != uri:
+            raise UnreadableImageError(f"{shown}: the name is not UTF-8; rename the file")
+    return found
 
 
 def read_image(uri: str, max_pixels: int) -> Array:

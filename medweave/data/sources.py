@@ -96,13 +96,15 @@ def _from_folders(split: Split, source: config.Source, root: str | None) -> tupl
 
 
 def _list_folder(split: Split, path: str | None, root: str | None) -> Files:
-    from medweave.data.images import list_images
+    from medweave.data.images import UnreadableImageError, list_images
 
     files = Files(list)
     if path is None:
         return files
     try:
         listed = list_images(located(root, path))
+    except UnreadableImageError:
+        raise
     except InputError as error:
         without = ", or set data.unlabeled.images to null to go without" if split == "unlabeled" else ""
         raise InputError(f"{error} and data.{split} ({LAYOUT}){without}") from None

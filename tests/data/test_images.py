@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,16 @@ def test_missing_folders(tmp_path):
     ]:
         with pytest.raises(InputError, match=match):
             list_images(folder)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are always UTF-8 there")
+def test_a_name_that_is_not_utf8_is_shown(tmp_path):
+    (tmp_path / "fine ä.png").touch()
+    (tmp_path / os.fsdecode(b"notes \xff.txt")).touch()
+    assert [image_id for image_id, _ in list_images(str(tmp_path))] == ["fine ä"]
+    (tmp_path / os.fsdecode(b"scan \xe4.png")).touch()
+    with pytest.raises(UnreadableImageError, match=r"/scan \\xe4\.png: the name is not UTF-8; rename the file$"):
+        list_images(str(tmp_path))
 
 
 # display

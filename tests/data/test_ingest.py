@@ -1,5 +1,7 @@
 import hashlib
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from medweave import config
 from medweave.data.ingest import ingest
 from medweave.data.masks import read_mask
+from medweave.errors import InputError
 
 
 def run(task, folder, **data):
@@ -53,6 +56,15 @@ def test_what_cannot_be_used_is_set_aside(task, tmp_path):
     assert [row.image_id for row in result.tables["gold"]] == ["g0", "g1", "g2", "g4"]
     errors = {row.image_id: row.error for row in result.inventory if row.error}
     assert set(errors) == {"u1", "u2"} and all("\n" not in error for error in errors.values())
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are always UTF-8 there")
+def test_a_file_whose_name_is_not_utf8_is_named(task, tmp_path):
+    folder = task.root / "unlabeled/images"
+    shutil.copy(folder / "u1.png", folder / os.fsdecode(b"scan \xe4.png"))
+    with pytest.raises(InputError) as refused:
+        run(task, tmp_path / "out")
+    assert str(refused.value) == f"{folder}/scan \\xe4.png: the name is not UTF-8; rename the file"
 
 
 def test_duplicates_in_training_share_the_first_group(task, tmp_path):
