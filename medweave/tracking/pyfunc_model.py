@@ -17,6 +17,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from medweave.config import Data
 from medweave.data.images import decode_image, to_rgb8
 from medweave.data.masks import encode_mask
+from medweave.errors import InputError
 
 
 class SegmenterModel(PythonModel):
@@ -36,8 +37,12 @@ class SegmenterModel(PythonModel):
 
 
 def _image(text: str, name: str) -> np.ndarray:
-    """HxWx3 uint8 of a base64 text; text that is none decodes to bytes that are no image."""
-    return to_rgb8(decode_image(base64.b64decode(text), name, Data().max_pixels))
+    """HxWx3 uint8 of a base64 text."""
+    try:
+        content = base64.b64decode(text)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: is not base64; send the image's file in base64") from None
+    return to_rgb8(decode_image(content, name, Data().max_pixels))
 
 
 set_model(SegmenterModel())

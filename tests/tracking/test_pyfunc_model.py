@@ -66,8 +66,9 @@ def test_served_model_answers_with_the_segmenters_masks(client, run_id, trained)
         np.testing.assert_array_equal(mask, expected)
     assert len(np.unique(masks[0])) == 2
 
-    with pytest.raises(InputError, match=r"^image 1: is not an image"):
-        served.predict(pd.DataFrame({"image": [png(images[0]), base64.b64encode(b"text").decode()]}))
+    for content, said in ((base64.b64encode(b"text").decode(), "is not an image"), ("abc", "is not base64; send")):
+        with pytest.raises(InputError, match=f"^image 1: {said}"):
+            served.predict(pd.DataFrame({"image": [png(images[0]), content]}))
 
 
 def test_a_fresh_process_without_zenml_predicts_the_same(client, run_id, trained):
