@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from medweave.errors import InputError
 from medweave.tracking.lock import promotion_lock
 from medweave.tracking.promotion import PromotionDecision
-from medweave.tracking.registry import aliases_of, champion, find_version, get_version, set_alias
+from medweave.tracking.registry import aliases_of, champion, find_version, set_alias
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LONGEST_TAG = 50_000
 NONE = "none"
+CHAMPIONS = "champions"
+"""The registered model's tag that lists its champions in the order they were promoted last, each once."""
 
 
 def promote(
@@ -48,6 +50,8 @@ def promote(
             return decision
         if before is not None:
             set_alias(client, name, "previous", before)
+        champions = [one for one in _champions(client, name, before) if one != version]
+        client.set_registered_model_tag(name, CHAMPIONS, ",".join(map(str, [*champions, version])))
         set_alias(client, name, "champion", version)
         if aliases_of(client, name).get("challenger") == version:
             client.delete_registered_model_alias(name, "challenger")
@@ -80,12 +84,31 @@ def rollback(client: MlflowClient, name: str, reason: str) -> RolledBack:
         for version in (done.before, done.after):
             _tag(client, name, version, {f"rollback.{key}": value for key, value in record.items()})
         set_alias(client, name, "champion", done.after)
-        earlier = get_version(client, name, done.after).tags.get("promotion.champion_before", NONE)
-        if earlier == NONE:
-            client.delete_registered_model_alias(name, "previous")
+        earlier = _champions(client, name, done.after)[:-1]
+        if earlier:
+            set_alias(client, name, "previous", earlier[-1])
         else:
-            set_alias(client, name, "previous", int(earlier))
+            client.delete_registered_model_alias(name, "previous")
     return done
+
+
+def _champions(client: MlflowClient, name: str, last: int | None) -> list[int]:
+    """The champions up to `last` (none for None); a rollback goes from each to the one before it.
+
+    Where no list of them is kept they are those that the versions name as the champion when they were judged.
+    """
+    if last is None:
+        return []
+    if kept := client.get_registered_model(name).tags.get(CHAMPIONS):
+        champions = [int(number) for number in kept.split(",")]
+        return champions[: champions.index(last) + 1] if last in champions else [last]
+    versions = client.search_model_versions(f"name='{name}'")
+    against = {int(one.version): one.tags.get("promotion.champion_before", NONE) for one in versions}
+    before = {number: int(champion) for number, champion in against.items() if champion != NONE}
+    champions = [last]
+    while (earlier := before.get(champions[0])) in against and earlier not in champions:
+        champions.insert(0, earlier)
+    return champions
 
 
 def _record(client: MlflowClient, name: str, version: int, decision: PromotionDecision, before: int | None) -> None:

@@ -86,6 +86,46 @@ def test_rollback_goes_back_one_champion_at_a_time(client, name):
         rollback(client, name, "")
 
 
+def test_a_former_champion_that_is_judged_again_does_not_bring_back_the_one_rolled_back_from(client, name):
+    carry_out(client, name, 1, YES, None)
+    carry_out(client, name, 2, YES, 1)
+    carry_out(client, name, 1, NO, 2)
+    rollback(client, name, "harm seen")
+    assert aliases(client, name) == {"champion": 1, "challenger": 1}
+    with pytest.raises(InputError, match="before version 1 there was none"):
+        rollback(client, name, "")
+
+
+def test_a_version_that_is_promoted_again_is_gone_back_to_once(client, name):
+    for version, before in ((1, None), (2, 1), (3, 2), (1, 3)):
+        carry_out(client, name, version, YES, before)
+    assert [rollback(client, name, "harm seen").after for _ in range(2)] == [3, 2]
+    assert aliases(client, name) == {"champion": 2}
+    with pytest.raises(InputError, match="before version 2 there was none"):
+        rollback(client, name, "")
+
+
+def test_a_version_rolled_back_from_is_gone_back_to_when_it_was_promoted_again(client, name):
+    carry_out(client, name, 1, YES, None)
+    carry_out(client, name, 2, YES, 1)
+    rollback(client, name, "")
+    carry_out(client, name, 3, YES, 1)
+    assert rollback(client, name, "").after == 1
+    carry_out(client, name, 2, YES, 1)
+    carry_out(client, name, 3, YES, 2)
+    assert [rollback(client, name, "").after for _ in range(2)] == [2, 1]
+
+
+def test_champions_of_a_registry_that_has_no_list_of_them_are_gone_back_to(client, name):
+    carry_out(client, name, 1, YES, None)
+    carry_out(client, name, 2, YES, 1)
+    client.delete_registered_model_tag(name, "champions")
+    carry_out(client, name, 3, YES, 2)
+    client.delete_registered_model_tag(name, "champions")
+    assert [rollback(client, name, "").after for _ in range(2)] == [2, 1]
+    assert aliases(client, name) == {"champion": 1}
+
+
 def test_rollback_without_a_champion_says_what_there_is(client, name):
     with pytest.raises(InputError, match="no version is called @champion; there are: 1, 2, 3"):
         rollback(client, name, "")
