@@ -16,6 +16,6 @@ from steps.caching import DATA
 def validate(
     inventory: Inventory, settings: Settings
 ) -> tuple[Annotated[dict[str, Any], "validation"], Annotated[HTMLString, "validation_page"]]:
-    """Every rule with what broke it; `require_valid` stops the run on errors."""
+    """Every rule with what broke it; `require_ready` stops the run on errors."""
     report = judge(inventory, settings.data, settings.validation)
     return json.loads(report.to_json()), HTMLString(report.html)
