@@ -76,10 +76,6 @@ class GoldSet:
         """The images of the other folds."""
         return [image for image in self.images if self.fold(image) != fold]
 
-    def within(self, fold: int) -> list[GoldImage]:
-        """The images of a fold."""
-        return [image for image in self.images if self.fold(image) == fold]
-
 
 def gold_objects(mask: NDArray[np.uint8], classes: int) -> list[GoldObject]:
     """The components of each class, largest first, without specks under 1 % of the class's largest."""

@@ -72,13 +72,8 @@ class Bounds:
     classes: tuple[ClassBounds, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-serialisable form; see `from_json`."""
+        """JSON-serialisable form."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Bounds:
-        """What `to_json` wrote."""
-        return cls(tuple(ClassBounds(**bounds) for bounds in content["classes"]))
 
 
 def bounds_from_masks(masks: Iterable[NDArray[np.uint8]], classes: int, slack: float) -> Bounds:

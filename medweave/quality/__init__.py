@@ -14,7 +14,7 @@ from medweave.quality.drift import (
     label_report,
     not_compared,
 )
-from medweave.quality.features import FEATURES, label_features
+from medweave.quality.features import FEATURES
 from medweave.quality.gate import LabelBounds, bounds_from_features, decide
 from medweave.quality.image_features import IMAGE_FEATURES, image_features
 from medweave.quality.second_opinion import choose_labels, count_kept
@@ -46,7 +46,6 @@ __all__ = [
     "gold_standard",
     "image_features",
     "judge_batch",
-    "label_features",
     "label_frames",
     "label_report",
     "measure_labels",

@@ -35,7 +35,7 @@ def with_coarse(gold: ImageTable, gold_weak: ImageTable, folder: Path) -> ImageT
 
 
 def measure_labels(table: ImageTable, classes: int, max_pixels: int, work: Path) -> ImageTable:
-    """The same table, written to `work`, with `label_features` of every label added to `features`.
+    """The same table, written to `work`, with the `view_features` of every label added to `features`.
 
     For gold, whose `coarse` column holds out-of-fold probabilities, this is what made labels are compared with.
     Goes on after the shards that `work` already has.

@@ -45,13 +45,6 @@ def small_mask(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.uint8)
 
 
-def label_features(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], coarse: NDArray[np.floating] | None
-) -> dict[str, float]:
-    """The `view_features` of a label HxW at the size of its image HxWx3; `coarse` is Cxhxw of any size, or None."""
-    return view_features(small_view(image, coarse), small_mask(mask))
-
-
 def view_features(view: View, mask: NDArray[np.uint8]) -> dict[str, float]:
     """Describe a label by finite numbers.
 

@@ -20,7 +20,7 @@ from medweave.quality.checks import (
     gold_standard,
     measure_labels,
 )
-from medweave.quality.features import FEATURES, label_features
+from medweave.quality.features import FEATURES, small_mask, small_view, view_features
 from medweave.quality.pairs import GoldPairs
 
 SIZE = 64
@@ -183,7 +183,8 @@ def test_the_label_is_the_cleaned_mask_and_says_so(made, gold, nothing, tmp_path
     how = {"labeler": "test", "cleanup": {"min_component_share": 0.1, "max_components": 2}}
     assert after.label_id == before.with_label("weak", after.mask, how).label_id != before.label_id
     assert after.made_by.items() >= how.items()
-    expected = label_features(np.full((SIZE, SIZE, 3), 90, np.uint8), disc(14), disc(14)[None].astype(float))
+    view = small_view(np.full((SIZE, SIZE, 3), 90, np.uint8), disc(14)[None].astype(float))
+    expected = view_features(view, small_mask(disc(14)))
     assert after.features == pytest.approx(expected)
 
 

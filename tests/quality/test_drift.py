@@ -11,7 +11,7 @@ from medweave.data.masks import read_mask
 from medweave.data.table import ImageRow, MaskRef, write_table
 from medweave.errors import RunError
 from medweave.quality.drift import act_on_drift, drift_from_gold, feature_frame, label_frames, label_report
-from medweave.quality.features import COARSE_FEATURES, FEATURES, SHAPE_FEATURES, label_features
+from medweave.quality.features import COARSE_FEATURES, FEATURES, SHAPE_FEATURES, small_mask, small_view, view_features
 
 EFFECT = 0.33
 
@@ -208,10 +208,9 @@ def busi():
 
     def features(images, masks, names):
         measured = [
-            label_features(
-                to_rgb8(read_image(str(root / images / f"{name}.png"), 10**7)),
-                read_mask(MaskRef(uri=str(root / masks / f"{name}.png")), 1, 10**7),
-                None,
+            view_features(
+                small_view(to_rgb8(read_image(str(root / images / f"{name}.png"), 10**7)), None),
+                small_mask(read_mask(MaskRef(uri=str(root / masks / f"{name}.png")), 1, 10**7)),
             )
             for name in names
         ]
