@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -64,7 +65,8 @@ def find_job(name: str) -> Job:
 def check_name(job: Job) -> None:
     """Raise InputError when the schedule of the job's name does something else."""
     for other in jobs():
-        if other.name == job.name and (other.config, other.does) != (job.config, job.does):
+        same = os.path.realpath(other.config) == os.path.realpath(job.config) and other.does == job.does
+        if other.name == job.name and not same:
             told = f"is the schedule that {other.does} for {other.config}; choose another --name, or delete it first"
             raise InputError(f"{job.name}: {told}")
 

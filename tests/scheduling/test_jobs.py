@@ -45,6 +45,7 @@ def test_a_name_belongs_to_one_configuration(job):
         with pytest.raises(InputError, match=r"weekly: is the schedule that retrains for /tasks/a\.yaml; choose"):
             check_name(other)
     check_name(replace(job, cron="0 4 * * *"))
+    check_name(replace(job, config="/elsewhere/../tasks/a.yaml"))
     check_name(replace(job, name="daily", images="/new"))
 
 
