@@ -11,7 +11,7 @@ import numpy as np
 
 from medweave.config import Monitoring
 from medweave.quality.joint_test import compare_columns
-from medweave.quality.two_samples import Difference
+from medweave.quality.two_samples import Difference, Way
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ class Column:
     column: str
     against: str
     level: Level
-    way: Literal["higher", "lower", "wider", "narrower", "same"]
+    way: Way
     effect: float
     spread: float
     p: float
@@ -135,7 +135,7 @@ def _column(
     settings: Monitoring,
 ) -> Column:
     reference, values = (side[name].dropna() for side in sides)
-    p, usual, way = min(1.0, found.p * comparisons), usual_effects(past), _way(found)
+    p, usual, way = min(1.0, found.p * comparisons), usual_effects(past), found.way
     within = usual is not None and usual[0] <= found.effect <= usual[1] and abs(found.spread) < settings.effect
     level: Level = "ok"
     if p <= settings.watch_alarms and not within:
@@ -162,14 +162,6 @@ def _column(
         tuple(map(str, by_middle[:shown])),
         tuple(map(str, farthest[:shown])),
     )
-
-
-def _way(found: Difference) -> Literal["higher", "lower", "wider", "narrower", "same"]:
-    if found.size == 0:
-        return "same"
-    if abs(found.effect) >= abs(found.spread):
-        return "higher" if found.effect > 0 else "lower"
-    return "wider" if found.spread > 0 else "narrower"
 
 
 def _known(frame: pd.DataFrame, least: int) -> list[str]:

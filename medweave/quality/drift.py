@@ -11,7 +11,7 @@ import numpy as np
 from medweave.data.table import Decision, ImageTable, LabelSource
 from medweave.errors import RunError
 from medweave.quality.features import FEATURES, SHAPE_FEATURES
-from medweave.quality.two_samples import compare, holm
+from medweave.quality.two_samples import Way, compare, holm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ class FeatureDrift:
     effect: float
     spread: float
     p: float
-    way: Literal["higher", "lower", "wider", "narrower", "same"]
+    way: Way
     drifted: bool
 
 
@@ -189,16 +189,8 @@ def _compared(gold: pd.DataFrame, frame: pd.DataFrame, effect: float, seed: int)
             difference.effect,
             difference.spread,
             p,
-            _way(difference.effect, difference.spread),
+            difference.way,
             p <= FALSE_ALARMS and difference.size >= effect,
         )
         for (feature, (reference, values)), difference, p in zip(known.items(), differences, adjusted, strict=True)
     ]
-
-
-def _way(effect: float, spread: float) -> Literal["higher", "lower", "wider", "narrower", "same"]:
-    if effect == spread == 0:
-        return "same"
-    if abs(effect) >= abs(spread):
-        return "higher" if effect > 0 else "lower"
-    return "wider" if spread > 0 else "narrower"

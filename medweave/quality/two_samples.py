@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 4999
+Way = Literal["higher", "lower", "wider", "narrower", "same"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,15 @@ class Difference:
     def size(self) -> float:
         """The larger of |effect| and |spread|, 0..1."""
         return max(abs(self.effect), abs(self.spread))
+
+    @property
+    def way(self) -> Way:
+        """How the sample lies to the reference, by the larger of |effect| and |spread|."""
+        if self.size == 0:
+            return "same"
+        if abs(self.effect) >= abs(self.spread):
+            return "higher" if self.effect > 0 else "lower"
+        return "wider" if self.spread > 0 else "narrower"
 
 
 def compare(
