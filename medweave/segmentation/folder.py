@@ -34,8 +34,9 @@ def predict_folder(
 ) -> Predicted:
     """Write `<output>/<image name>.png` for each image, at the image's size, or `.dcm` for DICOM images.
 
-    In a PNG one foreground class is written as 0 / 255, several as class numbers. Raises InputError for a folder that
-    is missing or has no images, for two images of one name, and for an output that cannot be written.
+    In a PNG one foreground class is written as 0 / 255, several as class numbers. Raises InputError, before anything is
+    written, for a folder that is missing or has no images, for two images of one name, and for an output in which masks
+    would lie among the images or replace one; and for an output that cannot be written.
     """
     found = list_images(str(images))
     if not found:
@@ -45,8 +46,15 @@ def predict_folder(
         raise InputError(f"{images}: two images are named '{twice[0]}'; their masks would be one file; rename one")
     result = Predicted()
     scale = 255 if len(segmenter.card.classes) == 1 else 1
+    targets = {image_id: output / f"{image_id}.{'png' if format_ == 'png' else 'dcm'}" for image_id, _ in found}
     try:
         output.mkdir(parents=True, exist_ok=True)
+        if output.samefile(images):
+            raise InputError(f"{output}: is the folder of the images; choose another for the masks")
+        inputs = {_file(Path(uri)) for _, uri in found}
+        for path in targets.values():
+            if path.exists() and _file(path) in inputs:
+                raise InputError(f"{path}: is one of the images; choose another folder for the masks")
         with progress.task("predict", len(found)) as shown:
             read: list[tuple[str, str]] = []
 
@@ -62,8 +70,7 @@ def predict_folder(
 
             for mask in segmenter.predict_masks(readable()):
                 image_id, uri = read[result.written]
-                path = output / (f"{image_id}.png" if format_ == "png" else f"{image_id}.dcm")
-                with whole_file(path) as aside:
+                with whole_file(targets[image_id]) as aside:
                     if format_ == "png":
                         aside.write_bytes(encode_mask(mask * np.uint8(scale)))
                     else:
@@ -75,3 +82,9 @@ def predict_folder(
             f"{output}: cannot be written ({error.strerror}); free space or choose another folder"
         ) from None
     return result
+
+
+def _file(path: Path) -> tuple[int, int]:
+    """What a file is known by, whatever links lead to it."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
