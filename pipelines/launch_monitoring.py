@@ -26,7 +26,7 @@ def run_monitoring(
 ) -> dict[str, Any]:
     """Judge one batch; writes drift.html and drift.json (`Batch.to_json`) into `output` and returns the latter.
 
-    `since` is a time in ISO 8601, `last` (what no batch had yet, which may be nothing: `images` is 0 then), or None.
+    `since` is a time in ISO 8601, `last` (what no batch had yet), or None. Where no image is new `images` is 0.
 
     A retraining that was decided on runs before this returns, its results in `output`/retraining. Raises InputError or
     RunError with the failed step's own message.

@@ -16,7 +16,7 @@ from medweave.work import work_folder
 def take_images(images: str, since: str | None, settings: Settings) -> Annotated[ImageTable, "batch"]:
     """The readable images of a folder; unreadable ones are warned of.
 
-    With an ISO time those changed since then, with `last` those that are in no batch yet, which may be none.
+    With an ISO time those changed since then, with `last` those that are in no batch yet; either may be none.
     """
     after, seen = None, None
     if since == LAST:

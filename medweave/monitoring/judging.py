@@ -83,7 +83,7 @@ def judge(
 
 def nothing_new(table: ImageTable, source: str, champion: str | None, labels: str) -> Batch:
     """What to say of a table without images; it is not kept."""
-    verdict = {"level": "ok", "images": 0, "columns": [], "notes": ["no image that was not in a batch before"]}
+    verdict = {"level": "ok", "images": 0, "columns": [], "notes": ["no new images"]}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Batch("", now, source, table.digest, "", champion, labels, 0, verdict, {})
 

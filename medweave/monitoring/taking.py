@@ -28,18 +28,18 @@ def take_batch(
 ) -> tuple[ImageTable, list[str]]:
     """Write a table of the readable images of a folder or URI to `to`; returns it and a line for each other file.
 
-    With `since` only files changed at that time or later are taken. With `seen`, the URIs of earlier batches, only
-    others are, and the table is empty when there are none. Raises InputError for a missing folder, and without `seen`
-    also for one without such images, and when none can be read.
+    With `since` only files changed at that time or later are taken, with `seen`, the URIs of earlier batches, only
+    others; the table is empty when all images of the folder are older or were seen. Raises InputError for a folder that
+    is missing or has no images, and when there are such images but none can be read.
     """
+    listed = list_images(folder)
+    if not listed:
+        raise InputError(f"{folder}: no images here; give a folder with new images, or wait for some")
     found = [
         (image_id, uri)
-        for image_id, uri in list_images(folder)
+        for image_id, uri in listed
         if uri not in (seen or ()) and (since is None or _changed(uri) >= since)
     ]
-    if not found and seen is None:
-        newer = f" changed since {since:%Y-%m-%d %H:%M}" if since else ""
-        raise InputError(f"{folder}: no images{newer} here; give a folder with new images, or wait for some")
     problems: list[str] = []
 
     def rows() -> Iterator[ImageRow]:
@@ -55,7 +55,7 @@ def take_batch(
                     yield row
 
     table = write_table(to, rows(), shard_rows)
-    if not len(table) and seen is None:
+    if found and not len(table):
         raise InputError(f"{folder}: none of the {len(found)} images can be read; the first: {problems[0]}")
     return table, problems
 

@@ -92,9 +92,15 @@ def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, inbox):
     ends = [medweave("schedule", "run", "tiny-monitoring").err.splitlines()[-1] for _ in range(2)]
     assert [end.rpartition("tiny-monitoring: ")[2] for end in ends] == ["watch, 2 new images", "ok, 0 new images"]
     assert json.loads((output / "drift.json").read_text())["images"] == 0
-    assert "no image that was not in a batch before" in (output / "drift.html").read_text()
-    alone = monitor(medweave, trained, folder, output, "--since", "last")
-    assert (alone.status, alone.err.splitlines()[-1].endswith("ok: nothing new")) == (0, True)
+    assert "no new images" in (output / "drift.html").read_text()
+    for since in ("last", "2999-01-01"):
+        alone = monitor(medweave, trained, folder, output, "--since", since)
+        assert (alone.status, alone.err.splitlines()[-1].endswith("ok: nothing new")) == (0, True)
+        assert json.loads((output / "drift.json").read_text())["verdict"]["notes"] == ["no new images"]
+    (folder / "broken.png").write_bytes(b"no image")
+    broken = monitor(medweave, trained, folder, output, "--since", "last")
+    assert broken.status == 2
+    assert f"{folder}: none of the 1 images can be read" in broken.err.splitlines()[-1]
 
 
 def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, new_images, tmp_path):
@@ -104,6 +110,7 @@ def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, new_im
     cv2.imwrite(str(other / "another.png"), np.zeros((64, 64), np.uint8))
     for images, more, told in (
         (empty, (), "no images here"),
+        (empty, ("--since", "last"), "no images here"),
         (tmp_path / "absent", (), "no such folder"),
         (empty, ("--since", "yesterday"), "--since yesterday: is no time"),
         (new_images[0], ("--labels", other), f"{other}: no mask is named like an image of the batch"),

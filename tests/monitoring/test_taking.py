@@ -43,13 +43,25 @@ def test_all_those_of_a_time_and_those_not_seen(folder, tmp_path):
     assert ids(taken("none", seen=set(uris.values()))) == []
 
 
-def test_nothing_is_an_error_only_where_something_was_asked_for(folder, tmp_path):
+def test_no_new_images_are_no_error(folder, tmp_path):
+    uris = {str(folder / "old.png"), str(folder / "young.png")}
+    assert ids(take_batch(str(folder), None, uris, MAX_PIXELS, tmp_path / "unseen")[0]) == []
+    assert ids(take_batch(str(folder), datetime(2027, 1, 1, tzinfo=UTC), None, MAX_PIXELS, tmp_path / "late")[0]) == []
+
+
+@pytest.mark.parametrize("since", [None, datetime(2026, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("in_a_batch", [False, True])
+def test_new_images_of_which_none_can_be_read_and_no_images_are_errors(folder, tmp_path, since, in_a_batch):
+    images = [folder / "old.png", folder / "young.png"]
+    seen = set(map(str, images)) if in_a_batch else None
+    if not in_a_batch:
+        for path in images:
+            path.unlink()
     (folder / "broken.png").write_bytes(b"no image")
-    for path in (folder / "old.png", folder / "young.png"):
+    with pytest.raises(InputError, match=r"none of the 1 images can be read; the first: .*broken\.png"):
+        take_batch(str(folder), since, seen, MAX_PIXELS, tmp_path / "none")
+    for path in folder.iterdir():
         path.unlink()
-    with pytest.raises(InputError, match="none of the 1 images can be read"):
-        take_batch(str(folder), None, None, MAX_PIXELS, tmp_path / "all")
-    table, (problem,) = take_batch(str(folder), None, set(), MAX_PIXELS, tmp_path / "unseen")
-    assert (len(table), "broken.png" in problem) == (0, True)
-    with pytest.raises(InputError, match="no images changed since 2027-01-01"):
-        take_batch(str(folder), datetime(2027, 1, 1, tzinfo=UTC), None, MAX_PIXELS, tmp_path / "late")
+    (folder / "below").mkdir()
+    with pytest.raises(InputError, match="no images here"):
+        take_batch(str(folder), since, seen, MAX_PIXELS, tmp_path / "empty")
