@@ -38,9 +38,9 @@ def judge(
 ) -> Batch:
     """The verdict on a measured table, kept with its rows and its page; the fields are those of `Batch`.
 
-    It is held against the measured `training` images and the newest batch that was not `drift`; of that batch, labels
-    and what the model said are compared only if the same champion, or the same kind of labels, made them. `gold` is
-    for the page's pictures.
+    It is held against the measured `training` images and the newest batch of `monitoring.min_images` images or more
+    that was not `drift`; of that batch, labels and what the model said are compared only if the same champion, or the
+    same kind of labels, made them. `gold` is for the page's pictures.
     """
     seed = settings.seed
     with store.lock(), store.aside() as files:
@@ -50,9 +50,10 @@ def judge(
         reference = training.digest
         accepted = [one for one in store.batches() if one.level != "drift" and one.digest != table.digest]
         references = {TRAINING: _unlearned(_frame(training, files, seed))}
-        if accepted:
-            earlier = sample_rows(store.folder(accepted[-1]) / ROWS, MOST, seed)
-            same = (accepted[-1].champion, accepted[-1].labels) == (champion, labels)
+        judged = [one for one in accepted if one.images >= settings.monitoring.min_images]
+        if judged:
+            earlier = sample_rows(store.folder(judged[-1]) / ROWS, MOST, seed)
+            same = (judged[-1].champion, judged[-1].labels) == (champion, labels)
             references[EARLIER] = earlier if same else earlier.filter(regex=r"^image\.")
         past = _past([one for one in accepted if one.reference == reference])
         verdict = judge_batch(references, rows, past, settings.monitoring, seed)

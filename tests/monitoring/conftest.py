@@ -58,9 +58,11 @@ def batch(week, level="ok", columns=None, **facts):
     return Batch(**{**made, **facts})
 
 
-def add(store, one):
+def add(store, one, values=(1.0,)):
+    """Keep a batch whose images, all of one URI, have these values of `image.brightness`."""
+    names, uris = [f"a{k}" for k in range(len(values))], [f"/images/{one.id}.png"] * len(values)
     with store.aside() as files:
-        rows = {"image_id": ["a"], "image_uri": [f"/images/{one.id}.png"], "image.brightness": [1.0]}
+        rows = {"image_id": names, "image_uri": uris, "image.brightness": list(values)}
         pq.write_table(pa.table(rows), files / ROWS)
         store.add(one, files)
     return one
