@@ -42,7 +42,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     end: the results are in `output` then, too.
     """
     started = time.monotonic()
-    _check_writable(output)
+    check_writable(output)
     store.configure(debug)
     open_store()
     from zenml import Model
@@ -106,7 +106,8 @@ def _exception_class(source: str | None) -> type[BaseException]:
     return getattr(import_module(module), name) if module.startswith("medweave.") else Exception
 
 
-def _check_writable(output: Path) -> None:
+def check_writable(output: Path) -> None:
+    """Make the folder for results. Raises InputError where it cannot be made or written to."""
     try:
         output.mkdir(parents=True, exist_ok=True)
         probe = output / ".writable"

@@ -10,7 +10,16 @@ from medweave.config import Settings
 from medweave.errors import InputError
 from medweave.progress import say
 from pipelines import cluster, store
-from pipelines.launch import new_name, open_store, raise_if_failed, run_training, runs_named, show, write_result
+from pipelines.launch import (
+    check_writable,
+    new_name,
+    open_store,
+    raise_if_failed,
+    run_training,
+    runs_named,
+    show,
+    write_result,
+)
 from pipelines.waiting import wait_for
 
 
@@ -29,8 +38,10 @@ def run_monitoring(
     `since` is a time in ISO 8601, `last` (what no batch had yet), or None. Where no image is new `images` is 0.
 
     A retraining that was decided on runs before this returns, its results in `output`/retraining. Raises InputError or
-    RunError with the failed step's own message.
+    RunError with the failed step's own message, and InputError for an `output` that cannot be written, before the batch
+    is looked at.
     """
+    check_writable(output)
     store.configure(debug)
     open_store()
     from pipelines.monitoring import monitoring
@@ -51,7 +62,6 @@ def run_monitoring(
     run = runs_named(name)[0]
     raise_if_failed(run)
     batch: dict[str, Any] = store.artifact(run, "judge_batch", "batch")
-    output.mkdir(parents=True, exist_ok=True)
     write_result(output / "drift.html", store.artifact(run, "judge_batch", "drift_page"))
     write_result(output / "drift.json", json.dumps(batch, indent=1))
     retraining = store.artifact(run, "decide_retraining", "retraining")

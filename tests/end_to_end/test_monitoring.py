@@ -103,6 +103,17 @@ def test_a_schedule_judges_what_no_batch_had_before(trained, medweave, inbox):
     assert f"{folder}: none of the 1 images can be read" in broken.err.splitlines()[-1]
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_the_batch_is_kept(
+    trained, medweave, new_images, tmp_path, session_home
+):
+    (tmp_path / "file").write_text("")
+    kept = sorted((session_home / "monitoring").rglob("batch.json"))
+    ended = monitor(medweave, trained, new_images[1], tmp_path / "file")
+    assert ended.status == 2
+    assert ended.err == f"medweave: {tmp_path / 'file'}: cannot be written (File exists); choose another --output\n"
+    assert sorted((session_home / "monitoring").rglob("batch.json")) == kept
+
+
 def test_what_cannot_be_a_batch_is_refused_in_one_line(trained, medweave, new_images, tmp_path):
     empty, other = tmp_path / "empty", tmp_path / "other"
     empty.mkdir()
