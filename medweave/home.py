@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from medweave.errors import InputError
@@ -23,3 +26,11 @@ def home() -> Path:
     if not os.access(folder, os.W_OK):
         raise InputError(f"{folder}: cannot be written; set MEDWEAVE_HOME to a folder of yours")
     return folder
+
+
+@contextmanager
+def opening(store: str) -> Iterator[None]:
+    """Hold the lock of a store while it is opened: on first use that makes it, which one process at a time may do."""
+    with (home() / f"{store}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

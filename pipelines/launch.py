@@ -44,7 +44,6 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     started = time.monotonic()
     check_writable(output)
     store.configure(debug)
-    open_store()
     from zenml import Model
 
     from pipelines.training import training
@@ -124,13 +123,6 @@ def _clear(output: Path) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(f"{path}: cannot be removed ({error.strerror}); choose another --output") from None
-
-
-def open_store() -> None:
-    """Open (and on first use make) ZenML's store before the pipeline is compiled."""
-    from zenml.client import Client
-
-    Client().active_stack.validate()
 
 
 def _is_local() -> bool:

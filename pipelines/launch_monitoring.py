@@ -13,7 +13,6 @@ from pipelines import cluster, store
 from pipelines.launch import (
     check_writable,
     new_name,
-    open_store,
     raise_if_failed,
     run_training,
     runs_named,
@@ -43,7 +42,6 @@ def run_monitoring(
     """
     check_writable(output)
     store.configure(debug)
-    open_store()
     from pipelines.monitoring import monitoring
     from steps.refresh import refresh
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medweave.errors import InputError
-from medweave.home import home
+from medweave.home import home, opening
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -27,7 +27,7 @@ QUIET = {
 
 
 def configure(debug: bool = False) -> None:
-    """Set ZenML up before it is imported: the embedded store in medweave's home, unless the user named one."""
+    """Set ZenML up before it is imported, and open its store: the embedded one in home, unless the user named one."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if debug:
@@ -38,6 +38,10 @@ def configure(debug: bool = False) -> None:
     os.environ.setdefault("ZENML_CUSTOM_SOURCE_ROOT", str(Path(__file__).resolve().parents[1]))
     if not sys.stderr.isatty():
         os.environ.setdefault("ZENML_LOGGING_COLORS_DISABLED", "true")
+    with opening("zenml"):
+        from zenml.client import Client
+
+        Client().zen_store.get_store_info()
 
 
 def find_run(reference: str) -> PipelineRunResponse:

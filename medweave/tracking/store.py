@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from medweave.config import Tracking
 from medweave.errors import InputError, first_line
-from medweave.home import home
+from medweave.home import home, opening
 from medweave.uris import without_credentials
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ def connect(settings: Tracking) -> MlflowClient:
         if uri.startswith(("http:", "https:")):  # the client's own retries would take four minutes
             credentials = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
             http_request(credentials, "/health", "GET", max_retries=1, timeout=10)  # type: ignore[no-untyped-call]
-        client = MlflowClient(uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
+        with opening("mlflow") if uri.startswith("sqlite:") else nullcontext():
+            client = MlflowClient(uri, registry_uri=uri)
+            client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         reason = without_credentials(first_line(error))
         raise InputError(
