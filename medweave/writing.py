@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ from medweave.errors import InputError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A file written aside that takes its name when the block ends well and is removed otherwise."""
+    """A file written aside that takes its name when the block ends well and is removed otherwise.
+
+    Raises IsADirectoryError for the path of a folder, before the block begins.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from medweave.writing import whole_file
@@ -14,3 +16,9 @@ def test_a_file_has_its_name_when_it_is_whole_and_leaves_nothing_otherwise(tmp_p
         raise KeyError
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_folder_is_no_file(path):
+    with pytest.raises(IsADirectoryError), whole_file(Path(path)):
+        pytest.fail("the block begins")

@@ -35,16 +35,18 @@ def lineage(
     from medweave.tracking import connect
     from medweave.tracking.lineage_tree import model_tree, trace_tree
 
+    kind, _, value = what[0].partition(":")
+    if csv is not None and (what[0] == "diff" or kind in KINDS):
+        raise InputError("--csv: writes the labels of one model; give run:latest, run:ID or models:/NAME@champion")
     client = connect(Tracking())
     missing: list[str] = []
     if what[0] == "diff":
         found, tree = _diff(client, what[1:])
     elif len(what) != 1:
         raise InputError(f"{' '.join(what)}: one thing at a time; {USAGE}")
-    elif what[0].partition(":")[0] in KINDS:
+    elif kind in KINDS:
         from medweave.tracking import trace
 
-        kind, _, value = what[0].partition(":")
         if not value:
             raise InputError(f"{what[0]}: names nothing; {USAGE}")
         traced = trace(client, cast("Kind", kind), value)

@@ -116,6 +116,23 @@ def test_lineage_of_the_run_is_that_of_its_labels(trained, medweave):
     assert medweave("lineage", "label:never-was").status == 2
 
 
+@pytest.mark.parametrize(
+    "what", [("diff", "run:latest", "run:latest"), ("image:a",), ("label:a",), ("labeler:a",)], ids=lambda what: what[0]
+)
+def test_labels_are_written_of_one_model_only(medweave, tmp_path, what):
+    ended = medweave("lineage", *what, "--csv", tmp_path / "labels.csv")
+    assert (ended.status, ended.out, list(tmp_path.iterdir())) == (2, "", [])
+    assert ended.err.startswith("medweave: --csv: writes the labels of one model; give ")
+
+
+@pytest.mark.parametrize("command", [("lineage", "run:latest", "--csv"), ("export", "--model", "run:latest", "--to")])
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_folder_is_no_file_to_write(trained, medweave, command, path):
+    ended = medweave(*command, path)
+    assert ended.status == 2
+    assert ended.err == f"medweave: {path}: cannot be written (Is a directory); choose another file\n"
+
+
 def test_the_same_run_again_reuses_all_that_is_expensive(trained, medweave, tmp_path):
     ended = medweave("run", "--config", trained.config, "--output", tmp_path)
     assert ended.status == 0
