@@ -45,6 +45,9 @@ app.add_typer(schedule_app)
 for command in (lineage, promote, rollback, export, serve, monitor, dashboard):
     app.command()(command)
 
+INTERRUPTED = 130
+"""The exit status that typer makes of Ctrl-C."""
+
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder for summary.json and the pages.", show_default="output/TASK")
 ]
@@ -92,7 +95,7 @@ def predict(
     debug: Debug = False,
     quiet: Quiet = False,
 ) -> None:
-    """Segment a folder of images."""
+    """Segment a folder of images; ends with 2 when some cannot be read, and writes the masks of the others."""
     from medweave.segmentation.folder import predict_folder
     from pipelines.references import segmenter_of
 
@@ -333,9 +336,10 @@ def main() -> None:
             raise
         print(f"medweave: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
-    except KeyboardInterrupt:
-        print("medweave: stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("medweave: stopped; the same command goes on where it was", file=sys.stderr)
+        raise
     except Exception as error:
         if debugging():
             raise

@@ -45,6 +45,7 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     check_writable(output)
     store.configure(debug)
     from zenml import Model
+    from zenml.exceptions import RunInterruptedException
 
     from pipelines.training import training
     from steps.cost import label_seconds, peak_memory_mb
@@ -58,6 +59,8 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     with SystemMetrics() as measured:
         try:
             training.with_options(run_name=name, model=Model(name=settings.model_name), **options)(settings)
+        except RunInterruptedException:
+            raise KeyboardInterrupt from None
         except Exception:
             if debug or not runs_named(name) or cluster.is_kubernetes():
                 raise

@@ -42,6 +42,8 @@ def run_monitoring(
     """
     check_writable(output)
     store.configure(debug)
+    from zenml.exceptions import RunInterruptedException
+
     from pipelines.monitoring import monitoring
     from steps.refresh import refresh
 
@@ -51,6 +53,8 @@ def run_monitoring(
         require_uris(images, labels)
     try:
         monitoring.with_options(run_name=name, **cluster.of_pipeline(settings, monitoring, *given))(*given)
+    except RunInterruptedException:
+        raise KeyboardInterrupt from None
     except Exception:
         if debug or not runs_named(name) or cluster.is_kubernetes():
             raise
