@@ -71,12 +71,17 @@ def list_images(folder: str) -> list[tuple[str, str]]:
     except Exception as error:  # storage clients raise errors of their own
         raise InputError(f"{folder}: cannot be listed ({first_line(error)}); check the path and the access") from error
     named = ((uri.rsplit("/", 1)[-1], uri) for uri in uris)
-    found = sorted((_image_id(name), uri) for name, uri in named if _image_id(name) and not name.startswith("."))
+    found = sorted((id_of_file(name), uri) for name, uri in named if id_of_file(name) and not name.startswith("."))
     for _, uri in found:
         shown = uri.encode(errors="surrogateescape").decode(errors="backslashreplace")
         if shown != uri:
             raise UnreadableImageError(f"{shown}: the name is not UTF-8; rename the file")
     return found
+
+
+def id_of_file(name: str) -> str:
+    """An image file's name without its known extension, or '' if it has none."""
+    return next((name[: -len(ext)] for ext in EXTENSIONS if name.lower().endswith(ext)), "")
 
 
 def read_image(uri: str, max_pixels: int) -> Array:
@@ -135,8 +140,3 @@ def _local_path(uri: str) -> Path | None:
     if "://" in uri and not uri.startswith("file://"):
         return None
     return Path(uri.removeprefix("file://")).expanduser()
-
-
-def _image_id(name: str) -> str:
-    """The name without its known extension, or '' if it has none."""
-    return next((name[: -len(ext)] for ext in EXTENSIONS if name.lower().endswith(ext)), "")

@@ -50,7 +50,8 @@ def ingest(
     """
     found = find_files(settings, _root(settings, seed, cache or folder / "phantoms"))
     corrected = corrections.current() if corrections else {}
-    inventory = Inventory(_relate(_measure_all(found, settings, corrected), settings.duplicates.distance))
+    measured = _measure_all(found, settings, corrected)
+    inventory = Inventory(_relate(measured, settings.duplicates.distance), found.notes)
     if corrected:
         used = len({row.image_sha256 for row in inventory if row.split == "gold" and row.correction})
         progress.say(f"  {used} of {len(corrected)} corrected masks belong to images that are here, and are gold")

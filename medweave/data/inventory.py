@@ -89,11 +89,22 @@ class InventoryRow:
         return has_files and self.error is None
 
 
-class Inventory(Sequence[InventoryRow]):
-    """The rows of all splits, in a fixed order."""
+@dataclass(frozen=True)
+class Note:
+    """What looking for the files showed and no row can tell: a warning's words (see `validation.Finding`)."""
 
-    def __init__(self, rows: Sequence[InventoryRow]) -> None:
+    rule: str
+    file: str
+    message: str
+    advice: str
+
+
+class Inventory(Sequence[InventoryRow]):
+    """The rows of all splits, in a fixed order, and `notes` on how they were found."""
+
+    def __init__(self, rows: Sequence[InventoryRow], notes: Sequence[Note] = ()) -> None:
         self._rows = tuple(rows)
+        self.notes = tuple(notes)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -106,8 +117,8 @@ class Inventory(Sequence[InventoryRow]):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all rows, as 64 hexadecimal digits."""
-        text = json.dumps([asdict(row) for row in self], sort_keys=True)
+        """SHA-256 of all rows and notes, as 64 hexadecimal digits."""
+        text = json.dumps([asdict(entry) for entry in (*self, *self.notes)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -130,14 +141,15 @@ class Inventory(Sequence[InventoryRow]):
         return frame
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the rows as one Parquet file."""
+        """Write the rows as one Parquet file, with the notes in its metadata."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         texts, whole, real = pa.list_(pa.string()), pa.int64(), pa.float64()
         types = {"tuple[str, ...]": texts, "int | None": whole, "float | None": real}
         schema = pa.schema([(field.name, types.get(str(field.type), pa.string())) for field in fields(InventoryRow)])
-        table = pa.Table.from_pylist([asdict(row) for row in self], schema=schema)
+        notes = json.dumps([asdict(note) for note in self.notes])
+        table = pa.Table.from_pylist([asdict(row) for row in self], schema=schema.with_metadata({"notes": notes}))
         try:
             with whole_file(Path(path)) as aside:
                 pq.write_table(table, aside, compression="zstd")
@@ -149,9 +161,12 @@ class Inventory(Sequence[InventoryRow]):
         """Read what `to_parquet` wrote."""
         import pyarrow.parquet as pq
 
-        records = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
+        notes = [Note(**note) for note in json.loads(table.schema.metadata[b"notes"])]
         lists = [field.name for field in fields(InventoryRow) if field.type == "tuple[str, ...]"]
-        return cls([InventoryRow(**{**record, **{name: tuple(record[name]) for name in lists}}) for record in records])
+        records = table.to_pylist()
+        rows = [InventoryRow(**{**record, **{name: tuple(record[name]) for name in lists}}) for record in records]
+        return cls(rows, notes)
 
 
 def measure_image(row: InventoryRow, max_pixels: int) -> InventoryRow:

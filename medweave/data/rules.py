@@ -62,7 +62,7 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
         )
         if getattr(data, name).list is not None:
             names = frame.loc[(frame["split"] == name) & frame["absent"], "image_id"]
-            shown = ", ".join([*names[:10], *(["…"] if len(names) > 10 else [])]).replace("{", "{{").replace("}", "}}")
+            shown = _literal(", ".join([*names[:10], *(["…"] if len(names) > 10 else [])]))
             rule(
                 f"listed {name} images are there",
                 "warning",
@@ -206,6 +206,19 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
         column="training_group",
         row_condition=test,
     )
+    without = frame.loc[frame["image_uri"].notna() & frame["given_group"].isna(), "image_id"]
+    if frame["given_group"].notna().any():
+        rule(
+            "all images have a group or none has",
+            "warning",
+            "TableRowCountToBeBetween",
+            f"{{observed_value}} of {frame['image_uri'].notna().sum()} images have no group "
+            f"({_literal(next(iter(without), ''))} is the first); each counts as a group of its own",
+            "state the group (the patient) of every image",
+            file="data.groups",
+            max_value=0,
+            row_condition=has_image & Column("given_group").is_null(),
+        )
     rule(
         "test and training share no image id",
         "warning",
@@ -274,3 +287,8 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
             row_condition=condition,
         )
     return rules
+
+
+def _literal(text: str) -> str:
+    """A text that a format string shows as it is."""
+    return text.replace("{", "{{").replace("}", "}}")

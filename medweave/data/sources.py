@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medweave import config, progress
-from medweave.data.inventory import SPLITS, InventoryRow, Split
+from medweave.data.inventory import SPLITS, Inventory, InventoryRow, Note, Split
 from medweave.errors import InputError
 
 LAYOUT = "a task's folder holds gold/images, gold/masks, unlabeled/images, test/images and test/masks"
@@ -17,16 +18,22 @@ Files = defaultdict[str, list[str]]
 """URIs by image id; more than one under an id is for validation to refuse."""
 
 
-def find_files(settings: config.Data, root: str | None) -> list[InventoryRow]:
+def find_files(settings: config.Data, root: str | None) -> Inventory:
     """All images, masks and pairs of the three splits, not yet read, in order of split and id.
 
     `root` is the folder or URI that relative paths start from (None: there is none, and they are refused). Raises
-    InputError for a missing folder, CSV, or list.
+    InputError for a missing folder, CSV, or list, and for groups of which none is of an image.
     """
     if root is not None and not _exists(root):
         raise InputError(f"{root}: no such folder; set data.root to a task's folder ({LAYOUT})")
-    groups = _groups(settings, root)
-    return [row for split in SPLITS for row in _find(split, getattr(settings, split), root, groups)]
+    found = {split: _find(split, getattr(settings, split), root) for split in SPLITS}
+    groups, notes = _groups(settings, root, {row.image_id for rows in found.values() for row in rows})
+    rows: list[InventoryRow] = []
+    for split, of_split in found.items():
+        grouped = [_grouped(row, row.given_group or groups.get(row.image_id)) for row in of_split]
+        listed = getattr(settings, split).list
+        rows += grouped if listed is None else _only_listed(split, grouped, listed, root)
+    return Inventory(rows, notes)
 
 
 def root_of(settings: config.Data) -> str | None:
@@ -48,23 +55,65 @@ def located(base: str | None, path: str) -> str:
     return f"{base.rstrip('/')}/{path}"
 
 
-def _groups(settings: config.Data, root: str | None) -> dict[str, str]:
+def read_groups(uri: str, ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """The groups that a CSV (columns image_id, group_id) gives the images `ids`, and its names that are none of them.
+
+    A name is an image's id, or that with an image file's extension. Raises InputError for a CSV that cannot be read,
+    lacks a column, states no group or names none of the images.
+    """
+    groups, strangers = _column(uri, "group_id", ids)
+    if not groups and not strangers:
+        raise InputError(f"{uri}: states no group; give each image_id its group_id, or do without this file")
+    if not groups and ids:
+        raise InputError(
+            f"{uri}: names no image: '{strangers[0]}' is the first image_id there; write ids such as '{min(ids)}'"
+        )
+    return groups, strangers
+
+
+def group_column(settings: config.Data, column: str, ids: Collection[str]) -> dict[str, str]:
+    """A column of `data.groups` by image id, of the images `ids` whose cell is not empty; see `read_groups` for names.
+
+    Raises InputError when there is no such column.
+    """
+    return _column(located(root_of(settings), settings.groups), column, ids)[0]
+
+
+def _column(uri: str, column: str, ids: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """A CSV's column by image id, without empty cells, and the names there that are no image's."""
+    from medweave.data.images import id_of_file
+
+    values: dict[str, str] = {}
+    strangers = []
+    for row in _read_csv(uri, ("image_id", column)):
+        name, value = row["image_id"], row[column]
+        image_id = name if name in ids else id_of_file(name)
+        if value and image_id in ids:
+            values[image_id] = value
+        elif value:
+            strangers.append(name)
+    return values, strangers
+
+
+def _groups(settings: config.Data, root: str | None, ids: Collection[str]) -> tuple[dict[str, str], list[Note]]:
     is_default = settings.groups == config.Data.model_fields["groups"].default
     if is_default and (root is None or not _exists(located(root, settings.groups))):
-        return {}
+        return {}, []
     uri = located(root, settings.groups)
-    return {row["image_id"]: row["group_id"] for row in _read_csv(uri, ("image_id", "group_id"))}
+    groups, strangers = read_groups(uri, ids)
+    if not strangers:
+        return groups, []
+    message = f"{len(strangers)} of its ids are no image's ('{strangers[0]}' is the first)"
+    return groups, [Note("groups name only images", uri, message, "write them as the images' names, or remove them")]
 
 
-def group_column(settings: config.Data, column: str) -> dict[str, str]:
-    """A column of `data.groups` by image id, without empty cells. Raises InputError when there is no such column."""
-    rows = _read_csv(located(root_of(settings), settings.groups), ("image_id", column))
-    return {row["image_id"]: row[column] for row in rows if row[column]}
+def _grouped(row: InventoryRow, group: str | None) -> InventoryRow:
+    return replace(row, group_id=group or row.image_id, given_group=group)
 
 
-def _find(split: Split, source: config.Source, root: str | None, groups: Mapping[str, str]) -> list[InventoryRow]:
-    """The split's images, masks and pairs, not yet read, in order of their ids."""
-    groups = dict(groups)
+def _find(split: Split, source: config.Source, root: str | None) -> list[InventoryRow]:
+    """The split's images, masks and pairs, not yet read, in order of their ids, with the groups of its own CSV."""
+    groups: dict[str, str] = {}
     if source.csv is not None:
         images, masks = _from_csv(split, source.csv, root, groups)
     else:
@@ -73,8 +122,8 @@ def _find(split: Split, source: config.Source, root: str | None, groups: Mapping
     for image_id in sorted({*images, *masks}):
         files = _pair(images[image_id], masks[image_id] if split != "unlabeled" else [])
         group = groups.get(image_id)
-        rows += [InventoryRow(split, image_id, group or image_id, group, image, mask) for image, mask in files]
-    return rows if source.list is None else _only_listed(split, rows, source.list, root)
+        rows += [InventoryRow(split, image_id, image_id, group, image, mask) for image, mask in files]
+    return rows
 
 
 def _pair(images: Sequence[str], masks: Sequence[str]) -> list[tuple[str | None, str | None]]:

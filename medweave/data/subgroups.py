@@ -25,10 +25,9 @@ def subgroups(table: ImageTable, names: Iterable[str], settings: config.Data) ->
         "image_size": {row.image_id: float(row.height * row.width) for row in rows},
         "lesion_size": {row.image_id: row.features.get("foreground_share", 0.0) for row in rows},
     }
-    parts = {name: _thirds(sizes[name]) if name in sizes else group_column(settings, name) for name in names}
     there = {row.image_id for row in rows}
-    found = {name: {key: part for key, part in of.items() if key in there} for name, of in parts.items()}
-    return {name: of for name, of in found.items() if len(set(of.values())) > 1}
+    parts = {name: _thirds(sizes[name]) if name in sizes else group_column(settings, name, there) for name in names}
+    return {name: of for name, of in parts.items() if len(set(of.values())) > 1}
 
 
 def _thirds(values: Mapping[str, float]) -> dict[str, str]:

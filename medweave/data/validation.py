@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ class ValidationReport:
 
 
 def validate(inventory: Inventory, data: config.Data, validation: config.Validation) -> ValidationReport:
-    """Check every rule on the inventory. No file is read, and nothing is sent anywhere."""
+    """Check every rule on the inventory; its notes are warnings. No file is read, and nothing is sent anywhere."""
     frame = rule_frame(inventory)
     rules = rules_for(frame, data, validation)
     results = _expect(frame, rules)
@@ -114,6 +115,10 @@ def validate(inventory: Inventory, data: config.Data, validation: config.Validat
             findings.append(Finding(rule.level, rule.name, file, message, advice))
         checked = result.result.get("element_count", result.result.get("observed_value"))
         outcomes.append(Outcome(rule.level, rule.name, int(checked), len(broken)))
+    for note in inventory.notes:
+        findings.append(Finding("warning", note.rule, note.file, note.message, note.advice))
+    for name, count in Counter(note.rule for note in inventory.notes).items():
+        outcomes.append(Outcome("warning", name, count, count))
     findings.sort(key=lambda finding: finding.level)
     return ValidationReport(tuple(findings), tuple(outcomes), inventory.counts())
 

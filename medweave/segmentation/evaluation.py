@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -141,10 +140,11 @@ def evaluate_folders(
 ) -> Evaluation:
     """Score the masks in folder `predictions` against those in `masks`, paired by name without extension.
 
-    `groups` is a CSV with the columns image_id and group_id; an image that it does not name is its own group.
+    `groups` is a CSV with the columns image_id and group_id; an image that it does not name is its own group, which is
+    said as a warning.
 
-    Raises InputError, naming the files, when one side lacks a mask or has two of one name, when sizes differ, and for
-    files that cannot be read.
+    Raises InputError, naming the files, when one side lacks a mask or has two of one name, when sizes differ, for files
+    that cannot be read, and for `groups` that name none of the images.
     """
     predicted, expected = _files(predictions), _files(masks)
     if not predicted.keys() & expected.keys():
@@ -153,7 +153,7 @@ def evaluate_folders(
         if lonely := sorted(present.keys() - absent.keys()):
             files = _listed([present[image_id] for image_id in lonely])
             raise InputError(f"{files}: no file of that name in {lacking}; add it, or take these away")
-    group_of = _read_groups(groups) if groups else {}
+    group_of = _groups(groups, expected) if groups else {}
     return evaluate_masks(_read_pairs(predicted, expected, group_of, classes), classes, tolerance, len(expected))
 
 
@@ -181,17 +181,22 @@ def _read_pairs(
         if prediction.shape != mask.shape:
             made, wanted = (f"{width} x {height}" for height, width in (prediction.shape, mask.shape))
             raise InputError(f"{predicted[image_id]}: is {made} pixels but {expected[image_id]} is {wanted}; resize it")
-        yield image_id, group_of.get(image_id) or image_id, prediction, mask
+        yield image_id, group_of.get(image_id, image_id), prediction, mask
 
 
-def _read_groups(path: Path) -> dict[str, str]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return {row["image_id"]: row["group_id"] for row in csv.DictReader(file)}
-    except KeyError as error:
-        raise InputError(f"{path}: has no column {error}; the columns image_id and group_id are needed") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error}); give a CSV with image_id and group_id") from None
+def _groups(path: Path, ids: Mapping[str, str]) -> dict[str, str]:
+    """The groups that the CSV gives the images; says of how many it has none, and how many of its names are none."""
+    from medweave.data.sources import read_groups
+
+    groups, strangers = read_groups(str(path), ids)
+    if without := sorted(ids.keys() - groups.keys()):
+        progress.say(
+            f"warning: {path}: {len(without)} of {len(ids)} images have no group ('{without[0]}' is the first); "
+            "each counts as a group of its own"
+        )
+    if strangers:
+        progress.say(f"warning: {path}: {len(strangers)} of its ids are no image's ('{strangers[0]}' is the first)")
+    return groups
 
 
 def _listed(names: list[str]) -> str:

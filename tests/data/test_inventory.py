@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medweave.data.inventory import Inventory, InventoryRow, count_components, measure_image, measure_mask
+from medweave.data.inventory import Inventory, InventoryRow, Note, count_components, measure_image, measure_mask
 
 FULL = InventoryRow(
     split="gold",
@@ -22,6 +22,7 @@ FULL = InventoryRow(
     duplicate_of=("gold:b", "test:c"),
 )
 UNREADABLE = InventoryRow("unlabeled", "u", "u", image_uri="/x/u.png", image_error="/x/u.png: is empty; remove it")
+NOTE = Note("groups name only images", "/x/groups.csv", "1 of its ids are no image's", "remove them")
 
 
 def test_measures_of_an_image_and_its_mask(tmp_path):
@@ -85,13 +86,15 @@ def test_usable(change, usable):
 
 def test_parquet_round_trip(tmp_path):
     for rows in ([], [FULL, UNREADABLE]):
-        Inventory(rows).to_parquet(tmp_path / "inventory.parquet")
-        assert list(Inventory.from_parquet(tmp_path / "inventory.parquet")) == rows
+        Inventory(rows, [NOTE]).to_parquet(tmp_path / "inventory.parquet")
+        back = Inventory.from_parquet(tmp_path / "inventory.parquet")
+        assert (list(back), back.notes) == (rows, (NOTE,))
 
 
 def test_digest_follows_the_content():
     assert Inventory([FULL, UNREADABLE]).digest == Inventory([replace(FULL), UNREADABLE]).digest
     assert Inventory([FULL]).digest != Inventory([replace(FULL, components=3)]).digest
+    assert Inventory([FULL]).digest != Inventory([FULL], [NOTE]).digest
 
 
 def test_counts_and_frame():

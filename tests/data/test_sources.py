@@ -112,6 +112,42 @@ def test_groups_csv(task):
     assert rows["gold:g1"].group_id == "g1"
 
 
+def test_names_in_groups_csv_may_have_the_images_extension(task):
+    names = "g0.png,p7\ng1.PNG,p7\ng2.txt,p8\nt0.png,\n"
+    (task.root / "groups.csv").write_text("image_id,group_id\n" + names)
+    found = find_files(config.Data(), str(task.root))
+    assert {row.image_id: row.given_group for row in found if row.given_group} == {"g0": "p7", "g1": "p7"}
+    assert [note.message for note in found.notes] == ["1 of its ids are no image's ('g2.txt' is the first)"]
+
+
+def test_an_id_with_an_extension_is_taken_as_it_is(task):
+    (task.root / "test.csv").write_text("image_id,image,mask\nt0.png,test/images/t0.png,test/masks/t0.png\n")
+    (task.root / "groups.csv").write_text("image_id,group_id\nt0.png,p7\n")
+    rows = find_files(config.Data(test=config.Source(csv="test.csv")), str(task.root))
+    assert [(row.image_id, row.given_group) for row in rows if row.split == "test"] == [("t0.png", "p7")]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("G0,p7\nscan 1,p8\n", "names no image: 'G0' is the first image_id there; write ids such as 'g0'"),
+        ("g0,\n", "states no group; give each image_id its group_id"),
+    ],
+)
+def test_a_groups_csv_of_no_image_is_refused(task, content, problem):
+    (task.root / "groups.csv").write_text("image_id,group_id\n" + content)
+    with pytest.raises(InputError, match=rf"groups\.csv: {problem}"):
+        find_files(config.Data(), str(task.root))
+
+
+def test_groups_of_images_that_a_list_leaves_out_are_known(task):
+    (task.root / "some.txt").write_text("u1\n")
+    (task.root / "groups.csv").write_text("image_id,group_id\nu0,p1\nu1,p2\n")
+    data = config.Data(unlabeled=config.Source(images="unlabeled/images", list="some.txt"))
+    found = find_files(data, str(task.root))
+    assert [row.given_group for row in found if row.split == "unlabeled"] == ["p2"] and found.notes == ()
+
+
 def test_a_groups_csv_that_the_settings_name_must_be_there(task):
     with pytest.raises(InputError, match=r"patients\.csv: no such CSV.*image_id, group_id"):
         find_files(config.Data(groups="patients.csv"), str(task.root))

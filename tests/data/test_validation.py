@@ -225,14 +225,35 @@ def test_of_many_duplicates_the_first_ten_are_told(task, tmp_path):
     assert message["a10.png"].startswith(f"is equal to {later(11)}; ")
 
 
+def test_images_without_a_group_and_groups_without_an_image_are_told(task, tmp_path):
+    (task.root / "groups.csv").write_text(
+        "image_id,group_id\n" + "".join(f"g{k},p{k}\nt{k},q{k}\n" for k in range(5)) + "u3,p9\nu{9},p9\n"
+    )
+    report = judge(task, tmp_path / "out")
+    assert report.passed
+    assert {(finding.rule, str(finding)) for finding in report.findings} == {
+        (
+            "all images have a group or none has",
+            "data.groups: 3 of 14 images have no group (u0 is the first); each counts as a group of its own; "
+            "state the group (the patient) of every image",
+        ),
+        (
+            "groups name only images",
+            f"{task.root}/groups.csv: 1 of its ids are no image's ('u{{9}}' is the first); "
+            "write them as the images' names, or remove them",
+        ),
+    }
+    assert all(finding.rule in report.html for finding in report.findings)
+
+
 def test_a_patient_or_an_id_on_both_sides(task, tmp_path):
-    (task.root / "groups.csv").write_text("image_id,group_id\ng0,p7\nt0,p7\nt1,p8\n")
+    (task.root / "groups.csv").write_text("image_id,group_id\ng0.png,p7\nt0.png,p7\nt1.png,p8\n")
     task.add("test/images/u0.png")
     task.add("test/masks/u0.png", task.square())
     report = judge(task, tmp_path / "out")
     assert set(told(report, "no group is in both test and training")) == {"t0.png"}
     assert set(told(report, "test and training share no image id")) == {"u0.png"}
-    assert report.passed and len(report.findings) == 2
+    assert report.passed and len(report.findings) == 3
 
 
 def test_an_id_in_gold_and_unlabeled_is_an_error(task, tmp_path):

@@ -87,14 +87,17 @@ def test_masks_are_scored_one_at_a_time():
     assert evaluation.rows[1] == replace(expected, image_id="disc_8", **image_metrics(disc(8), disc(7), 1, 1.5))
 
 
-def test_folders_are_paired_by_name_without_extension(tmp_path):
+def test_folders_are_paired_by_name_without_extension(tmp_path, capsys):
     predictions = write(tmp_path / "p", {"b.png": disc(5), "a.png": disc(9), "c.png": disc(6)})
     masks = write(tmp_path / "m", {"a.png": disc(10), "b.tif": disc(5), "c.png": disc(8)}, scale=255)
     groups = tmp_path / "groups.csv"
     with groups.open("w", newline="") as file:
-        csv.writer(file).writerows([["image_id", "group_id"], ["a", "p1"], ["b", "p1"]])
+        csv.writer(file).writerows([["image_id", "group_id"], ["a", "p1"], ["b.tif", "p1"], ["d", "p2"]])
     evaluation = evaluate_folders(predictions, masks, 1, 2.0, groups)
     assert [(row.image_id, row.group_id) for row in evaluation.rows] == [("a", "p1"), ("b", "p1"), ("c", "c")]
+    warned = capsys.readouterr().err
+    assert f"warning: {groups}: 1 of 3 images have no group ('c' is the first); each counts" in warned
+    assert f"warning: {groups}: 1 of its ids are no image's ('d' is the first)" in warned
     assert evaluation.rows[0].dice == pytest.approx(image_metrics(disc(9), disc(10), 1, 2.0)["dice"])
     assert evaluation.rows[1].dice == 1.0
     assert [row.group_id for row in evaluate_folders(predictions, masks, 1, 2.0).rows] == ["a", "b", "c"]
@@ -141,14 +144,23 @@ def test_another_size_names_both_files(tmp_path):
         evaluate_folders(predictions, masks, 1, 2.0)
 
 
-def test_groups_need_their_columns(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("image_id,patient\na,p1\n", "has no column 'group_id'"),
+        ("image_id,patient\n", "has no column 'group_id'"),
+        ("", "is empty"),
+        (None, "no such CSV"),
+        ("image_id,group_id\nA,p1\n", "names no image: 'A' is the first image_id there; write ids such as 'a'"),
+    ],
+)
+def test_groups_that_are_of_no_image_are_refused(tmp_path, content, problem):
     folder = write(tmp_path / "p", {"a.png": disc(5)})
     groups = tmp_path / "groups.csv"
-    groups.write_text("image_id,patient\na,p1\n")
-    with pytest.raises(InputError, match=r"groups\.csv: has no column 'group_id'"):
+    if content is not None:
+        groups.write_text(content)
+    with pytest.raises(InputError, match=rf"groups\.csv: {problem}"):
         evaluate_folders(folder, folder, 1, 2.0, groups)
-    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
-        evaluate_folders(folder, folder, 1, 2.0, tmp_path / "none.csv")
 
 
 def test_digest_tells_scores_apart():
