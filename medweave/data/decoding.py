@@ -101,6 +101,8 @@ def _decode_raster(data: bytes, max_pixels: int, labels: bool) -> Array:
         image.load()  # raises for a truncated file
     except DecompressionBombError:
         raise UnfitError(f"is a {kind} of more pixels than Pillow decodes; save it as PNG or scale it down") from None
+    if labels and image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise UnfitError("is a mask with transparency, which is not read; save it without alpha, values as gray levels")
     if deep:
         pixels = _decode_deep_colour(data, kind, image.mode, orientation)
         return pixels[:, :, 0] if "LA;16" in layout else pixels

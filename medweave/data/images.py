@@ -95,7 +95,8 @@ def decode_image(data: bytes, name: str, max_pixels: int, *, labels: bool = Fals
     Returns HxW (gray) or HxWx3 (RGB), uint8, uint16 or float32. Alpha is dropped, the EXIF orientation is applied and
     palettes become RGB. DICOM: rescaled (float32 where that changes values); a VOI window maps to 0..255 (uint8);
     MONOCHROME1 is inverted (within the image's own range unless uint8). NIfTI: rows are y, columns are x.
-    With `labels`, class numbers are kept: the indices of a coloured palette, the stored values of a DICOM file.
+    With `labels`, class numbers are kept: the indices of a coloured palette, the stored values of a DICOM file; and
+    alpha that is not opaque everywhere is refused, as it may be what holds them.
 
     Raises UnreadableImageError, naming `name`, for no image, a damaged or truncated one, non-finite pixels, volumes,
     and for more than `max_pixels` pixels, which the header tells before any pixel is decoded.

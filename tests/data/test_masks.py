@@ -1,5 +1,6 @@
 import io
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,6 +112,37 @@ def test_what_is_no_mask(mask_file):
         read_mask(mask_file(encoded(np.zeros((3, 4), np.uint8))), 1, 11)
     with pytest.raises(UnreadableImageError, match="no such file"):
         read_mask(MaskRef(uri="/nowhere/mask.png"), 1, LIMIT)
+
+
+def see_through() -> dict[str, bytes]:
+    white, shape = np.full(DISK.shape, 255, np.uint8), DISK.astype(np.uint8) * np.uint8(255)
+    rgba, gray = Image.fromarray(np.dstack([white] * 3 + [shape])), Image.fromarray(np.dstack([white, shape]))
+    indices = Image.fromarray(DISK.astype(np.uint8))
+    palette = indices.convert("P")
+    palette.putpalette([255, 255, 255] * 2)
+    deep = np.dstack([np.full(DISK.shape, 65535, np.uint16)] * 3 + [DISK.astype(np.uint16) * np.uint16(65535)])
+    return {
+        "RGBA": encoded(rgba),
+        "RGBA TIFF": encoded(rgba, "TIFF"),
+        "LA": encoded(gray),
+        "16-bit RGBA": cv2.imencode(".png", deep)[1].tobytes(),
+        "palette": encoded(palette, transparency=b"\0\xff"),
+        "colour key": encoded(indices, transparency=0),
+        "one pixel of 254": encoded(np.dstack([shape] * 3 + [np.where(np.eye(*DISK.shape, 9), 254, white)])),
+    }
+
+
+@pytest.mark.parametrize("kind", see_through())
+def test_a_mask_with_transparency_is_refused(mask_file, kind):
+    with pytest.raises(UnreadableImageError, match=r"mask\.png: is a mask with transparency.*; save it without alpha"):
+        read_mask(mask_file(see_through()[kind]), 1, LIMIT)
+
+
+def test_opaque_alpha_is_no_transparency(mask_file):
+    shape, opaque = DISK.astype(np.uint8) * np.uint8(255), np.full(DISK.shape, 255, np.uint8)
+    for pixels in (np.dstack([shape] * 3 + [opaque]), np.dstack([shape, opaque])):
+        np.testing.assert_array_equal(read_mask(mask_file(encoded(pixels)), 1, LIMIT), DISK)
+    np.testing.assert_array_equal(read_mask(mask_file(encoded(DISK.astype(np.uint8), transparency=7)), 1, LIMIT), DISK)
 
 
 def test_jpeg_masks(mask_file):
