@@ -33,11 +33,12 @@ class InventoryRow:
     """An image and its mask, or one without the other (URI None), or neither (an id that a list names in vain).
 
     `given_group` is the group that a CSV states, `group_id` the one after merging duplicates. `intensity_*` are of the
-    8-bit gray image, in [0, 255]. `pixels_sha256` is of the decoded 8-bit pixels. `foreign_values` are mask values that
-    stand for no class. `foreground_share` is in [0, 1]; `components` counts 8-connected pieces of foreground that cover
-    at least 0.01 % of the image. Duplicates are named 'split:image_id'; near ones differ in their pixels. Of a row's
-    duplicates in training, and of those in test, `NAMED` and one are named at most, first those after it in order.
-    `correction` is the id of an expert's correction of this image's label; with one, a training image is in gold.
+    8-bit gray image, in [0, 255]. `pixels_sha256` is of the decoded 8-bit pixels. `class_values` are the mask's values
+    that stand for a class and `foreign_values` those that stand for none, both without 0. `foreground_share` is in [0,
+    1]; `components` counts 8-connected pieces of foreground that cover at least 0.01 % of the image. Duplicates are
+    named 'split:image_id'; near ones differ in their pixels. Of a row's duplicates in training, and of those in test,
+    `NAMED` and one are named at most, first those after it in order. `correction` is the id of an expert's correction
+    of this image's label; with one, a training image is in gold.
     """
 
     split: Split
@@ -60,6 +61,7 @@ class InventoryRow:
     intensity_max: float | None = None
     intensity_mean: float | None = None
     intensity_std: float | None = None
+    class_values: tuple[str, ...] = ()
     foreign_values: tuple[str, ...] = ()
     foreground_share: float | None = None
     components: int | None = None
@@ -136,7 +138,7 @@ class Inventory(Sequence[InventoryRow]):
         names = [field.name for field in fields(InventoryRow)]
         records = [{**asdict(row), "usable": row.usable} for row in self]
         frame = pd.DataFrame.from_records(records, columns=[*names, "usable"])
-        for name in ("foreign_values", "duplicate_of", "near_duplicate_of"):
+        for name in ("class_values", "foreign_values", "duplicate_of", "near_duplicate_of"):
             frame[name] = [", ".join(values) or None for values in frame[name]]
         return frame
 
@@ -227,12 +229,15 @@ def _measure_mask(row: InventoryRow, uri: str, classes: int, max_pixels: int) ->
 
     data = read_bytes(uri)
     mask = raw_mask(data, uri, max_pixels)
+    values = np.unique(mask)
+    foreign = foreign_values(values, classes)
     return replace(
         row,
         mask_sha256=hashlib.sha256(data).hexdigest(),
         mask_height=mask.shape[0],
         mask_width=mask.shape[1],
-        foreign_values=tuple(str(value) for value in foreign_values(mask, classes)),
+        class_values=tuple(str(value) for value in values if value != 0 and value not in foreign),
+        foreign_values=tuple(str(value) for value in foreign),
         foreground_share=float((mask > 0).mean()),
         components=count_components(mask > 0),
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Level = Literal["error", "warning"]
+NEARLY_ALL = 0.95
+"""The share of foreground above which a mask is told, as it may be inverted."""
 SEVERITY: Mapping[Level, str] = {"error": "critical", "warning": "warning"}
 
 
@@ -160,6 +162,35 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
         strict_min=True,
         row_condition=split == "gold",
     )
+    for labelled in ("gold", "test"):
+        full = frame.loc[
+            (frame["split"] == labelled) & (frame["foreground_share"].astype(float) > NEARLY_ALL), "mask_uri"
+        ]
+        rule(
+            f"{labelled} masks leave background",
+            "warning",
+            "TableRowCountToBeBetween",
+            f"{{observed_value}} {labelled} masks are more than {NEARLY_ALL:.0%} foreground "
+            f"({_literal(next(iter(full), ''))} is the first)",
+            "look at them; where they are inverted, save them with 0 as the background",
+            file=f"data.{labelled}",
+            max_value=0,
+            row_condition=(split == labelled) & (Column("foreground_share") > NEARLY_ALL),
+        )
+    if len(data.classes) > 1:
+        held = list(frame["class_values"].dropna().unique())
+        for number, called in enumerate(data.classes, start=1):
+            having = [text for text in held if str(number) in text.split(", ")] or ["none"]
+            rule(
+                f"gold masks show class {number}",
+                "warning",
+                "TableRowCountToBeBetween",
+                f"no gold mask holds {number}, which is the class '{_literal(called)}'",
+                "add gold that shows it, or take it out of data.classes",
+                file="data.classes",
+                min_value=1,
+                row_condition=(split == "gold") & Column("class_values").is_in(having),
+            )
     rule(
         "images are large enough",
         "error",

@@ -16,6 +16,7 @@ FULL = InventoryRow(
     height=3,
     width=4,
     intensity_mean=1.5,
+    class_values=("1",),
     foreign_values=("7", "9"),
     foreground_share=0.25,
     components=2,
@@ -38,7 +39,9 @@ def test_measures_of_an_image_and_its_mask(tmp_path):
     assert (row.height, row.width, row.mask_height, row.mask_width) == (20, 30, 20, 30)
     assert (row.intensity_min, row.intensity_max, row.intensity_mean, row.intensity_std) == (10, 50, 30, 20)
     assert row.foreground_share == pytest.approx(13 / 600)
-    assert (row.components, row.foreign_values, row.error) == (2, ("3",), None)
+    assert (row.components, row.class_values, row.foreign_values, row.error) == (2, ("255",), ("3",), None)
+    row = measure_mask(replace(row, mask_uri=str(tmp_path / "i.png")), classes=20, max_pixels=1000)
+    assert (row.class_values, row.foreign_values) == (("10",), ("50",))
 
 
 def test_a_file_that_cannot_be_read_leaves_its_reason(tmp_path):

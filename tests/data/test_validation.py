@@ -306,8 +306,47 @@ def test_several_classes(task, tmp_path):
     for split in ("gold", "test"):
         for k in range(5):
             task.add(f"{split}/masks/{split[0]}{k}.png", mask)
-    assert judge(task, tmp_path / "a", classes=("lung", "heart")).passed
+    report = judge(task, tmp_path / "a", classes=("lung", "heart"))
+    assert report.passed and report.findings == ()
+    assert {outcome.rule: outcome.checked for outcome in report.outcomes}["gold masks show class 2"] == 5
     assert broken(judge(task, tmp_path / "b"), "error") == {"masks hold only class values"}
+
+
+def test_a_class_that_no_gold_mask_shows_is_told(task, tmp_path):
+    for k in range(5):
+        task.add(f"gold/masks/g{k}.png", np.where(task.square() > 0, 1 + 11 * (k % 2), 0).astype(np.uint8))
+        task.add(f"test/masks/t{k}.png", np.where(task.square() > 0, 2, 0).astype(np.uint8))
+    classes = (*(f"c{number}" for number in range(1, 12)), "{x}")
+    report = judge(task, tmp_path / "out", classes=classes)
+    assert report.passed
+    assert [str(finding) for finding in report.findings] == [
+        f"data.classes: no gold mask holds {number}, which is the class 'c{number}'; "
+        "add gold that shows it, or take it out of data.classes"
+        for number in range(2, 12)
+    ]
+
+
+def test_masks_of_which_none_can_be_read(task, tmp_path):
+    for split in ("gold", "test"):
+        for k in range(5):
+            (task.root / f"{split}/masks/{split[0]}{k}.png").write_bytes(b"no mask")
+    report = judge(task, tmp_path / "out", classes=("lung", "heart"))
+    assert broken(report, "error") == {"masks can be read", "enough gold images", "enough test images"}
+    assert broken(report, "warning") == {"gold masks show class 1", "gold masks show class 2"}
+
+
+def test_masks_of_nearly_all_foreground_are_told_once_a_split(task, tmp_path):
+    for k in (1, 3):
+        task.add(f"gold/masks/g{k}.png", 255 - task.square(share=0.04))
+    task.add("gold/masks/g4.png", 255 - task.square(share=0.07))
+    task.add("test/masks/t2.png", np.full((64, 64), 255, np.uint8))
+    report = judge(task, tmp_path / "out")
+    advice = "look at them; where they are inverted, save them with 0 as the background"
+    assert report.passed
+    assert [str(finding) for finding in report.findings] == [
+        f"data.gold: 2 gold masks are more than 95% foreground ({task.root}/gold/masks/g1.png is the first); {advice}",
+        f"data.test: 1 test masks are more than 95% foreground ({task.root}/test/masks/t2.png is the first); {advice}",
+    ]
 
 
 def test_json_round_trip(spoiled):
