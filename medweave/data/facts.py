@@ -19,9 +19,9 @@ class Facts:
 
     Lists of files are text, of at most `NAMED` and then an ellipsis, or None.
 
-    `absent`: listed, but not there. `side`: geometric mean of height and width. `training_*`
-    are duplicates in training, `later_*` those on the row's own side with a greater key, so that each pair is told
-    once.
+    `absent`: listed, but not there. `side`: geometric mean of height and width. `training_*` are duplicates in
+    training, `later_*` those on the row's own side with a greater key, so that each pair is told once. `group_splits`
+    are the splits of training that have images of the row's group.
     """
 
     row: int
@@ -39,6 +39,7 @@ class Facts:
     namesakes: str | None
     training_namesakes: str | None
     training_group: str | None
+    group_splits: str | None
     training_duplicates: str | None
     later_duplicates: str | None
     training_near: str | None
@@ -64,7 +65,10 @@ class _Index:
         for row in inventory:
             self.by_key[row.key].append(_file(row))
             self.by_id[row.pool, row.image_id].append(_file(row))
-        self.training_groups = {row.given_group for row in inventory if row.pool == "training"}
+        self.splits_of: defaultdict[str | None, set[str]] = defaultdict(set)
+        for row in inventory:
+            if row.pool == "training" and row.given_group is not None:
+                self.splits_of[row.given_group].add(row.split)
 
     def files(self, keys: Sequence[str]) -> str | None:
         return _listed([file for key in keys for file in self.by_key[key]])
@@ -88,7 +92,8 @@ def _facts(place: int, row: InventoryRow, index: _Index) -> Facts:
         mask_advice=mask_advice,
         namesakes=_listed(index.by_id[row.pool, row.image_id]),
         training_namesakes=_listed(index.by_id["training", row.image_id]),
-        training_group=row.given_group if row.given_group in index.training_groups else None,
+        training_group=row.given_group if row.given_group in index.splits_of else None,
+        group_splits=" and ".join(sorted(index.splits_of.get(row.given_group, ()))) or None,
         training_duplicates=index.files(_of_pool("training", row.duplicate_of)),
         later_duplicates=index.files([key for key in _of_pool(row.pool, row.duplicate_of) if key > row.key]),
         training_near=index.files(_of_pool("training", row.near_duplicate_of)),

@@ -218,10 +218,9 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
         column="correction",
         row_condition=test,
     )
-    across = data.duplicates.across_splits
     rule(
         "no test image is a near-duplicate of a training image",
-        across,
+        data.duplicates.across_splits,
         "ColumnValuesToBeNull",
         "this test image is nearly the same as in training ({training_near})",
         "look at both and remove one if they show the same",
@@ -230,10 +229,10 @@ def rules_for(frame: pd.DataFrame, data: config.Data, validation: config.Validat
     )
     rule(
         "no group is in both test and training",
-        across,
+        "error",
         "ColumnValuesToBeNull",
-        "its group '{training_group}' is in training too",
-        "keep all images of a group (a patient) on one side",
+        "the group '{training_group}' of this test image is in {group_splits} too",
+        "keep all images of a group (a patient) on one side, or mend data.groups",
         column="training_group",
         row_condition=test,
     )

@@ -247,13 +247,16 @@ def test_images_without_a_group_and_groups_without_an_image_are_told(task, tmp_p
 
 
 def test_a_patient_or_an_id_on_both_sides(task, tmp_path):
-    (task.root / "groups.csv").write_text("image_id,group_id\ng0.png,p7\nt0.png,p7\nt1.png,p8\n")
+    (task.root / "groups.csv").write_text("image_id,group_id\ng0.png,p7\nu1,p7\nt0.png,p7\nu2,p9\nt1.png,p8\n")
     task.add("test/images/u0.png")
     task.add("test/masks/u0.png", task.square())
     report = judge(task, tmp_path / "out")
-    assert set(told(report, "no group is in both test and training")) == {"t0.png"}
+    assert told(report, "no group is in both test and training") == {
+        "t0.png": "the group 'p7' of this test image is in gold and unlabeled too; "
+        "keep all images of a group (a patient) on one side, or mend data.groups"
+    }
     assert set(told(report, "test and training share no image id")) == {"u0.png"}
-    assert report.passed and len(report.findings) == 3
+    assert broken(report, "error") == {"no group is in both test and training"} and len(report.findings) == 3
 
 
 def test_an_id_in_gold_and_unlabeled_is_an_error(task, tmp_path):
