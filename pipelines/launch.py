@@ -78,6 +78,8 @@ def run_training(settings: Settings, output: Path, debug: bool = False) -> dict[
     summary: dict[str, Any] = store.artifact(run, "report", "summary")
     summary["seconds"] = {"total": time.monotonic() - started, "label": label_seconds(run)}
     summary["peak_rss_mb"] = peak_memory_mb()
+    found = store.artifact(run, "validate", "validation")["findings"]
+    summary["warnings"] = sum(finding["level"] == "warning" for finding in found)
     write_result(output / summary["report"], store.artifact(run, "report", "report_page"))
     write_result(output / "summary.json", json.dumps(summary, indent=1))
     if not store.artifact(run, "promote", "promotion")["judged"]:
@@ -197,10 +199,12 @@ def describe(summary: Mapping[str, Any], output: Path) -> list[str]:
     weak = summary["labels"]["weak"]
     data = summary["data"]
     synthetic = summary["labels"]["synthetic"]
+    warnings, page = summary["warnings"], output / "validation.html"
     made = [f"synthetic images: {synthetic['made']} passed their checks, {synthetic['accepted']} accepted"]
     return [
         f"{data['gold']} gold, {data['unlabeled']} unlabeled, {data['test']} test images",
-        *([f"set aside: {data['rejected']} files, see {output / 'validation.html'}"] if data["rejected"] else []),
+        *([f"set aside: {data['rejected']} files, see {page}"] if data["rejected"] else []),
+        *([f"{warnings} warning{'s' if warnings > 1 else ''} about the data, see {page}"] if warnings else []),
         f"weak labels: {weak['made']} made, {weak['accepted']} accepted, {weak['review']} to review, "
         f"{weak['rejected']} rejected",
         *(made if data["synthetic"] else []),

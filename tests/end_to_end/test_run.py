@@ -34,6 +34,7 @@ def test_the_summary_keeps_its_contract(trained):
     summary = trained.summary
     assert summary["status"] == "completed"
     assert summary["data"] == {"gold": 8, "unlabeled": 6, "synthetic": 0, "test": 6, "rejected": 0}
+    assert summary["warnings"] == 0
     weak = summary["labels"]["weak"]
     assert weak["made"] == weak["accepted"] + weak["review"] + weak["rejected"] <= 6
     assert summary["labels"]["synthetic"] == {"made": 0, "accepted": 0, "review": 0, "rejected": 0}

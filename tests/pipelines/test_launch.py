@@ -55,6 +55,7 @@ def test_the_last_lines_have_the_numbers():
     dice = {"mean": 0.61234, "ci95": [0.5, 0.7]}
     summary = {
         "data": {"gold": 25, "unlabeled": 100, "synthetic": 0, "test": 120, "rejected": 0},
+        "warnings": 0,
         "labels": {
             "weak": {"made": 100, "accepted": 61, "review": 22, "rejected": 17},
             "synthetic": {"made": 29, "accepted": 20, "review": 6, "rejected": 3},
@@ -71,7 +72,11 @@ def test_the_last_lines_have_the_numbers():
     assert not any("synthetic" in line for line in lines)
     summary["data"]["rejected"] = 3
     assert describe(summary, Path("out"))[1] == "set aside: 3 files, see out/validation.html"
-    summary["data"]["rejected"] = 0
+    summary["warnings"] = 4
+    assert describe(summary, Path("out"))[2] == "4 warnings about the data, see out/validation.html"
+    summary["data"]["rejected"], summary["warnings"] = 0, 1
+    assert describe(summary, Path("out"))[1] == "1 warning about the data, see out/validation.html"
+    summary["warnings"] = 0
     summary["data"]["synthetic"] = 29
     assert describe(summary, Path("out"))[2] == "synthetic images: 29 passed their checks, 20 accepted"
 
