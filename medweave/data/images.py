@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from medweave.errors import InputError, first_line
 Array = np.ndarray[Any, Any]
 
 EXTENSIONS = (".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".dicom")
+
+LOOKED_INTO = 100
+"""In how many subfolders of a folder images are looked for, as a store may have very many."""
 
 
 class UnreadableImageError(InputError):
@@ -52,31 +57,55 @@ def list_images(folder: str) -> list[tuple[str, str]]:
     back as plain absolute paths. Subfolders are not searched. Raises InputError for a missing folder, and
     UnreadableImageError for a file whose name is not UTF-8.
     """
+    return list_folder(folder)[0]
+
+
+def list_folder(folder: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """A folder's images, see `list_images`, and the URIs of its subfolders, sorted; hidden ones are left out."""
     import fsspec
 
     path = _local_path(folder)
     try:
         if path is not None:
-            uris = [str(file) for file in path.absolute().iterdir() if file.is_file()]
+            entries = list(path.absolute().iterdir())
+            files = [str(entry) for entry in entries if entry.is_file()]
+            folders = [str(entry) for entry in entries if entry.is_dir()]
         else:
             fs, root = fsspec.core.url_to_fs(folder)
             fs.invalidate_cache(root)
             if not fs.isdir(root):
                 raise FileNotFoundError
-            uris = [fs.unstrip_protocol(entry["name"]) for entry in fs.ls(root, detail=True) if entry["type"] == "file"]
+            kinds = {fs.unstrip_protocol(entry["name"]): entry["type"] for entry in fs.ls(root, detail=True)}
+            files = [uri for uri, kind in kinds.items() if kind == "file"]
+            folders = [uri for uri, kind in kinds.items() if kind == "directory"]
     except FileNotFoundError:
         raise InputError(f"{folder}: no such folder; check the path") from None
     except NotADirectoryError:
         raise InputError(f"{folder}: is not a folder; give the folder that holds the images") from None
     except Exception as error:  # storage clients raise errors of their own
         raise InputError(f"{folder}: cannot be listed ({first_line(error)}); check the path and the access") from error
-    named = ((uri.rsplit("/", 1)[-1], uri) for uri in uris)
+    named = [(_name(uri), uri) for uri in files]
     found = sorted((id_of_file(name), uri) for name, uri in named if id_of_file(name) and not name.startswith("."))
     for _, uri in found:
-        shown = uri.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        if shown != uri:
-            raise UnreadableImageError(f"{shown}: the name is not UTF-8; rename the file")
-    return found
+        if _printable(uri) != uri:
+            raise UnreadableImageError(f"{_printable(uri)}: the name is not UTF-8; rename the file")
+    return found, sorted(uri for uri in folders if not _name(uri).startswith("."))
+
+
+def skipped_images(subfolders: Sequence[str]) -> str | None:
+    """What to tell of the images right in a folder's subfolders, which are not read; None where there are none.
+
+    Only the first `LOOKED_INTO` subfolders are looked into, and none that cannot be listed.
+    """
+    counts: dict[str, int] = {}
+    for subfolder in subfolders[:LOOKED_INTO]:
+        with suppress(InputError):
+            counts[_printable(_name(subfolder))] = len(list_images(subfolder))
+    holding = [name for name, count in counts.items() if count]
+    if not holding:
+        return None
+    least = "at least " if len(subfolders) > LOOKED_INTO else ""
+    return f"{least}{sum(counts.values())} image files in its subfolders (such as {holding[0]}) are not read"
 
 
 def id_of_file(name: str) -> str:
@@ -135,6 +164,14 @@ def encode_image(image: Array) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _name(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _printable(name: str) -> str:
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _local_path(uri: str) -> Path | None:

@@ -26,14 +26,15 @@ def find_files(settings: config.Data, root: str | None) -> Inventory:
     """
     if root is not None and not _exists(root):
         raise InputError(f"{root}: no such folder; set data.root to a task's folder ({LAYOUT})")
-    found = {split: _find(split, getattr(settings, split), root) for split in SPLITS}
-    groups, notes = _groups(settings, root, {row.image_id for rows in found.values() for row in rows})
+    notes: list[Note] = []
+    found = {split: _find(split, settings, root, notes) for split in SPLITS}
+    groups = _groups(settings, root, {row.image_id for rows in found.values() for row in rows}, notes)
     rows: list[InventoryRow] = []
     for split, of_split in found.items():
         grouped = [_grouped(row, row.given_group or groups.get(row.image_id)) for row in of_split]
         listed = getattr(settings, split).list
         rows += grouped if listed is None else _only_listed(split, grouped, listed, root)
-    return Inventory(rows, notes)
+    return Inventory(rows, list(dict.fromkeys(notes)))
 
 
 def root_of(settings: config.Data) -> str | None:
@@ -95,29 +96,30 @@ def _column(uri: str, column: str, ids: Collection[str]) -> tuple[dict[str, str]
     return values, strangers
 
 
-def _groups(settings: config.Data, root: str | None, ids: Collection[str]) -> tuple[dict[str, str], list[Note]]:
+def _groups(settings: config.Data, root: str | None, ids: Collection[str], notes: list[Note]) -> dict[str, str]:
     is_default = settings.groups == config.Data.model_fields["groups"].default
     if is_default and (root is None or not _exists(located(root, settings.groups))):
-        return {}, []
+        return {}
     uri = located(root, settings.groups)
     groups, strangers = read_groups(uri, ids)
-    if not strangers:
-        return groups, []
-    message = f"{len(strangers)} of its ids are no image's ('{strangers[0]}' is the first)"
-    return groups, [Note("groups name only images", uri, message, "write them as the images' names, or remove them")]
+    if strangers:
+        message = f"{len(strangers)} of its ids are no image's ('{strangers[0]}' is the first)"
+        notes.append(Note("groups name only images", uri, message, "write them as the images' names, or remove them"))
+    return groups
 
 
 def _grouped(row: InventoryRow, group: str | None) -> InventoryRow:
     return replace(row, group_id=group or row.image_id, given_group=group)
 
 
-def _find(split: Split, source: config.Source, root: str | None) -> list[InventoryRow]:
+def _find(split: Split, settings: config.Data, root: str | None, notes: list[Note]) -> list[InventoryRow]:
     """The split's images, masks and pairs, not yet read, in order of their ids, with the groups of its own CSV."""
+    source: config.Source = getattr(settings, split)
     groups: dict[str, str] = {}
     if source.csv is not None:
         images, masks = _from_csv(split, source.csv, root, groups)
     else:
-        images, masks = _from_folders(split, source, root)
+        images, masks = _from_folders(split, settings, root, notes)
     rows = []
     for image_id in sorted({*images, *masks}):
         files = _pair(images[image_id], masks[image_id] if split != "unlabeled" else [])
@@ -133,7 +135,8 @@ def _pair(images: Sequence[str], masks: Sequence[str]) -> list[tuple[str | None,
     return list(zip(*sides, strict=True))
 
 
-def _from_folders(split: Split, source: config.Source, root: str | None) -> tuple[Files, Files]:
+def _from_folders(split: Split, settings: config.Data, root: str | None, notes: list[Note]) -> tuple[Files, Files]:
+    source: config.Source = getattr(settings, split)
     if source.images is None:
         if split == "unlabeled":
             return Files(list), Files(list)
@@ -141,17 +144,19 @@ def _from_folders(split: Split, source: config.Source, root: str | None) -> tupl
     if source.masks is None and split != "unlabeled":
         raise InputError(f"data.{split}.masks: is not set; name the folder of the {split} masks")
     masks = None if split == "unlabeled" else source.masks
-    return _list_folder(split, source.images, root), _list_folder(split, masks, root)
+    images = _list_folder(split, source.images, settings, root, notes)
+    return images, _list_folder(split, masks, settings, root, notes)
 
 
-def _list_folder(split: Split, path: str | None, root: str | None) -> Files:
-    from medweave.data.images import UnreadableImageError, list_images
+def _list_folder(split: Split, path: str | None, settings: config.Data, root: str | None, notes: list[Note]) -> Files:
+    from medweave.data.images import UnreadableImageError, list_folder, skipped_images
 
     files = Files(list)
     if path is None:
         return files
     try:
-        listed = list_images(located(root, path))
+        folder = located(root, path)
+        listed, subfolders = list_folder(folder)
     except UnreadableImageError:
         raise
     except InputError as error:
@@ -159,7 +164,25 @@ def _list_folder(split: Split, path: str | None, root: str | None) -> Files:
         raise InputError(f"{error} and data.{split} ({LAYOUT}){without}") from None
     for image_id, uri in listed:
         files[image_id].append(uri)
+    read = _folders_read(settings, root)
+    if skipped := skipped_images([uri for uri in subfolders if _place(uri) not in read]):
+        advice = f"move them up into it, or list all images in a CSV (data.{split}.csv)"
+        notes.append(Note("no images lie in subfolders", folder, skipped, advice))
     return files
+
+
+def _folders_read(settings: config.Data, root: str | None) -> set[str]:
+    """Where the images and masks of all splits are read from."""
+    sources: list[config.Source] = [getattr(settings, split) for split in SPLITS]
+    paths = [path for source in sources if source.csv is None for path in (source.images, source.masks)]
+    return {_place(located(root, path)) for path in paths if path is not None}
+
+
+def _place(uri: str) -> str:
+    """A folder's address without its protocol, so that two ways to write it are equal."""
+    import fsspec
+
+    return str(fsspec.core.url_to_fs(uri)[1]).rstrip("/")
 
 
 def _from_csv(split: Split, path: str, root: str | None, groups: dict[str, str]) -> tuple[Files, Files]:

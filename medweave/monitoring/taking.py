@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medweave import progress
 from medweave.data import ImageRow, ImageTable, write_table
-from medweave.data.images import UnreadableImageError, decode_image, list_images, read_bytes
+from medweave.data.images import UnreadableImageError, decode_image, list_folder, read_bytes, skipped_images
 from medweave.errors import InputError
 
 READERS = 4
@@ -32,7 +32,9 @@ def take_batch(
     others; the table is empty when all images of the folder are older or were seen. Raises InputError for a folder that
     is missing or has no images, and when there are such images but none can be read.
     """
-    listed = list_images(folder)
+    listed, subfolders = list_folder(folder)
+    if skipped := skipped_images(subfolders):
+        progress.say(f"warning: {folder}: {skipped}; move them up into it, or give their folder")
     if not listed:
         raise InputError(f"{folder}: no images here; give a folder with new images, or wait for some")
     found = [

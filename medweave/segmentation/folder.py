@@ -12,7 +12,7 @@ import numpy as np
 
 from medweave import progress
 from medweave.data.dicomseg import Maker, write_dicomseg
-from medweave.data.images import list_images, read_image, to_rgb8
+from medweave.data.images import list_folder, read_image, skipped_images, to_rgb8
 from medweave.data.masks import encode_mask
 from medweave.errors import InputError
 from medweave.segmentation.segmenter import Segmenter
@@ -38,7 +38,9 @@ def predict_folder(
     written, for a folder that is missing or has no images, for two images of one name, and for an output in which masks
     would lie among the images or replace one; and for an output that cannot be written.
     """
-    found = list_images(str(images))
+    found, subfolders = list_folder(str(images))
+    if skipped := skipped_images([uri for uri in subfolders if Path(uri) != output.absolute()]):
+        progress.say(f"warning: {images}: {skipped}; move them up into it, or give their folder")
     if not found:
         raise InputError(f"{images}: no images here; give a folder of PNG, JPEG, TIFF, BMP, DICOM or NIfTI files")
     twice = [image_id for image_id, count in Counter(image_id for image_id, _ in found).items() if count > 1]

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from medweave.data.images import UnreadableImageError, list_images, read_bytes, read_image, to_rgb8
+from medweave.data.images import (
+    UnreadableImageError,
+    list_folder,
+    list_images,
+    read_bytes,
+    read_image,
+    skipped_images,
+    to_rgb8,
+)
 from medweave.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -60,6 +68,30 @@ def test_list_images_in_object_storage():
     listed = list_images("memory://bucket/images")
     assert [image_id for image_id, _ in listed] == ["a", "b"]
     assert all(uri.startswith("memory://") and read_bytes(uri) == b"1" for _, uri in listed)
+
+
+def test_images_in_subfolders_are_counted_one_level_deep(tmp_path):
+    for name in ("p2/a.png", "p2/b.dcm", "p1/c.png", "p1/deeper/d.png", "texts/notes.txt", ".cache/e.png", "top.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        fsspec.filesystem("memory").pipe(f"/patients/{name}", b"1")
+    for folder in (str(tmp_path), "memory://patients"):
+        images, subfolders = list_folder(folder)
+        assert [image_id for image_id, _ in images] == ["top"]
+        assert [uri.rsplit("/", 1)[-1] for uri in subfolders] == ["p1", "p2", "texts"]
+        assert skipped_images(subfolders) == "3 image files in its subfolders (such as p1) are not read"
+        assert skipped_images(subfolders[2:]) is None
+
+
+def test_only_the_first_subfolders_are_looked_into(tmp_path):
+    for k in range(101):
+        (tmp_path / f"p{k:03d}").mkdir()
+        (tmp_path / f"p{k:03d}" / "scan.png").touch()
+    subfolders = list_folder(str(tmp_path))[1]
+    assert skipped_images(subfolders) == "at least 100 image files in its subfolders (such as p000) are not read"
+    assert skipped_images([str(tmp_path / "gone"), *subfolders[:1]]) == (
+        "1 image files in its subfolders (such as p000) are not read"
+    )
 
 
 def test_missing_folders(tmp_path):

@@ -246,6 +246,26 @@ def test_images_without_a_group_and_groups_without_an_image_are_told(task, tmp_p
     assert all(finding.rule in report.html for finding in report.findings)
 
 
+def test_images_in_subfolders_are_told(task, tmp_path):
+    (task.root / "unlabeled/images/p1").mkdir()
+    for name in ("a", "b"):
+        task.add(f"unlabeled/images/p1/{name}.png")
+    report = judge(task, tmp_path / "out")
+    assert report.passed
+    assert [str(finding) for finding in report.findings] == [
+        f"{task.root}/unlabeled/images: 2 image files in its subfolders (such as p1) are not read; "
+        "move them up into it, or list all images in a CSV (data.unlabeled.csv)"
+    ]
+
+
+def test_a_subfolder_that_the_settings_name_is_read(task, tmp_path):
+    for split in ("gold", "test"):
+        for path in (task.root / split / "images").iterdir():
+            path.rename(task.root / split / path.name)
+    gold, test = (config.Source(images=split, masks=f"{split}/masks/") for split in ("gold", "test"))
+    assert judge(task, tmp_path / "out", gold=gold, test=test).findings == ()
+
+
 def test_a_patient_or_an_id_on_both_sides(task, tmp_path):
     (task.root / "groups.csv").write_text("image_id,group_id\ng0.png,p7\nu1,p7\nt0.png,p7\nu2,p9\nt1.png,p8\n")
     task.add("test/images/u0.png")

@@ -43,6 +43,17 @@ def test_all_those_of_a_time_and_those_not_seen(folder, tmp_path):
     assert ids(taken("none", seen=set(uris.values()))) == []
 
 
+def test_images_in_subfolders_are_warned_of(folder, tmp_path, capsys):
+    (folder / "more").mkdir()
+    Image.fromarray(np.zeros((8, 9), np.uint8)).save(folder / "more" / "deeper.png")
+    table, _ = take_batch(str(folder), None, None, MAX_PIXELS, tmp_path / "all")
+    assert ids(table) == ["old", "young"]
+    assert capsys.readouterr().err.splitlines()[0] == (
+        f"warning: {folder}: 1 image files in its subfolders (such as more) are not read; "
+        "move them up into it, or give their folder"
+    )
+
+
 def test_no_new_images_are_no_error(folder, tmp_path):
     uris = {str(folder / "old.png"), str(folder / "young.png")}
     assert ids(take_batch(str(folder), None, uris, MAX_PIXELS, tmp_path / "unseen")[0]) == []

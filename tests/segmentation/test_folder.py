@@ -67,3 +67,16 @@ def test_masks_are_replaced_when_they_are_predicted_again(segmenter, images, tmp
         "a.png": (9, 8),
         "b.png": (9, 8),
     }
+
+
+def test_images_in_subfolders_are_warned_of(tmp_path, capsys):
+    images = tmp_path / "images"
+    for name in ("p1/a.png", "p2/b.png", "masks/c.png"):
+        (images / name).parent.mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 9), np.uint8)).save(images / name)
+    with pytest.raises(InputError, match="no images here"):
+        predict_folder(None, images, images / "masks")
+    assert capsys.readouterr().err == (
+        f"warning: {images}: 2 image files in its subfolders (such as p1) are not read; "
+        "move them up into it, or give their folder\n"
+    )
