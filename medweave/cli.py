@@ -313,17 +313,24 @@ def _bench_table(labelers: dict[str, dict[str, Any]]) -> tuple[list[str], list[l
 
 def _metric_lines(summary: dict[str, Any]) -> list[str]:
     names = {"dice": "Dice", "iou": "IoU", "nsd": "surface Dice", "hd95": "HD95 (pixels)"}
-    lines = [f"{'images':14} {summary['images']}"]
-    for key, name in names.items():
-        low, high = summary[key]["ci95"]
-        lines.append(f"{name:14} {summary[key]['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}")
+    parts = summary.get("with_structure")
+    normal = f", {parts['empty_masks']} with an empty mask: Dice 1 if nothing is predicted, else 0" if parts else ""
+    lines = [f"{'images':14} {summary['images']}{normal}"]
+    lines += [f"{name:14} {_with_interval(summary[key])}" for key, name in names.items()]
     for label, found in enumerate(summary.get("by_class", ()), start=1):
-        told = "in no image"
-        if dice := found["dice"]:
-            low, high = dice["ci95"]
-            told = f"{dice['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}, {found['images']} images"
+        told = f"{_with_interval(found['dice'])}, {found['images']} images" if found["dice"] else "in no image"
         lines.append(f"{f'Dice, class {label}':14} {told}")
-    return [*lines, f"{'empty':14} {summary['empty_rate']:.1%} of the predictions"]
+    if parts and parts["dice"]:
+        lines.append(f"Dice where there is something  {_with_interval(parts['dice'])}")
+    there = parts or {"images": summary["images"], "missed_rate": summary["empty_rate"]}
+    if there["images"]:
+        lines.append(f"structure missed in {there['missed_rate']:.1%} of the {there['images']} images that have one")
+    return lines
+
+
+def _with_interval(estimate: dict[str, Any]) -> str:
+    low, high = estimate["ci95"]
+    return f"{estimate['mean']:.4f}  95 % interval {low:.4f} to {high:.4f}"
 
 
 def main() -> None:

@@ -163,6 +163,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "base": estimate(base.get("dice")),
         "final": estimate(final.get("dice")),
         "difference": estimate(_at(content.summary, "delta", "dice")),
+        "with_structure": base.get("with_structure") or final.get("with_structure"),
         "metrics": [*_metric_rows(base, final), *_class_rows(content.classes, base, final)],
         "ablation": [(part["name"], estimate(part["dice"]), estimate(part["difference"])) for part in content.ablation],
         "labels": labels,
@@ -201,10 +202,15 @@ def _metric_rows(base: Mapping[str, Any], final: Mapping[str, Any]) -> Iterator[
         if any(pair):
             texts = [value.text(digits) if value else "–" for value in pair]
             yield name, texts[0], texts[1], better
-    rates = [side.get("empty_rate") for side in (base, final)]
+    shown = [side.get("with_structure", {}) for side in (base, final)]
+    if any(shown):
+        gold_only, found = (value.text(3) if (value := estimate(_at(side, "dice"))) else "–" for side in shown)
+        yield "Dice where there is something", gold_only, found, "higher"
+    pairs = zip(shown, (base, final), strict=True)
+    rates = [parts["missed_rate"] if parts else side.get("empty_rate") for parts, side in pairs]
     if any(rate is not None for rate in rates):
         texts = ["–" if rate is None else f"{100 * rate:.1f} %" for rate in rates]
-        yield "Images where nothing was found", texts[0], texts[1], "lower"
+        yield "Structure missed, of the images that have one", texts[0], texts[1], "lower"
 
 
 def _class_rows(

@@ -29,7 +29,10 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class ImageScore:
-    """The metrics of one image, see `image_metrics`, and of several classes the Dice of each, see `dice_by_class`."""
+    """The metrics of one image, see `image_metrics`, and of several classes the Dice of each, see `dice_by_class`.
+
+    `normal` says that the image's mask is empty.
+    """
 
     image_id: str
     group_id: str
@@ -39,6 +42,7 @@ class ImageScore:
     hd95: float
     empty: float
     by_class: tuple[float, ...] = ()
+    normal: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,20 @@ class Evaluation:
         return hashlib.sha256(json.dumps([_flat(row) for row in self.rows]).encode()).hexdigest()
 
     def summary(self, resamples: int, seed: int) -> dict[str, Any]:
-        """Mean and 95 % interval over groups of each metric, and the share of images with an empty prediction.
+        """Mean and 95 % interval over groups of each metric, and how many images had their structure missed.
 
-        `{"dice": {"mean": m, "ci95": [low, high]}, "iou": …, "nsd": …, "hd95": …, "empty_rate": share}`, and of several
-        classes `by_class`, see there.
+        `{"dice": {"mean": m, "ci95": [low, high]}, "iou": …, "nsd": …, "hd95": …, "empty_rate": share}`, of several
+        classes `by_class`, and where there are empty masks `with_structure`, see there. `empty_rate` is the share, of
+        all images, of those whose mask has foreground and whose prediction has none.
         """
         groups = [row.group_id for row in self.rows]
         metrics = {m: bootstrap_mean(self._values(m), groups, resamples, seed).to_json() for m in METRICS}
         found = {**metrics, "empty_rate": float(np.mean(self._values("empty"))) if self.rows else 0.0}
-        by_class = self.by_class(resamples, seed)
-        return found | ({"by_class": by_class} if by_class else {})
+        more = {
+            "by_class": self.by_class(resamples, seed),
+            "with_structure": self.with_structure(resamples, seed),
+        }
+        return found | {key: value for key, value in more.items() if value}
 
     def by_class(self, resamples: int, seed: int) -> list[dict[str, Any]]:
         """Of each of several classes: `images`, how many have it or are said to, and its `dice` as in `summary`.
@@ -77,6 +85,24 @@ class Evaluation:
             {"images": count, "dice": bootstrap_mean(dice, groups, resamples, seed).to_json() if count else None}
             for count, dice in zip(counts, columns, strict=True)
         ]
+
+    def with_structure(self, resamples: int, seed: int) -> dict[str, Any]:
+        """Where some masks are empty: how many are (`empty_masks`), and of the other `images` Dice and missed share.
+
+        `dice` is as in `summary`, `missed_rate` the share of these images whose prediction is empty; both are None
+        where all masks are. Empty where no mask is.
+        """
+        rows = [row for row in self.rows if not row.normal]
+        empty = len(self.rows) - len(rows)
+        if not empty:
+            return {}
+        dice = bootstrap_mean([row.dice for row in rows], [row.group_id for row in rows], resamples, seed)
+        return {
+            "images": len(rows),
+            "empty_masks": empty,
+            "dice": dice.to_json() if rows else None,
+            "missed_rate": float(np.mean([row.empty for row in rows])) if rows else None,
+        }
 
     def difference(self, other: Evaluation, metric: str = "dice", *, resamples: int, seed: int) -> Interval:
         """Mean of (this - other) in `metric` over the same images, paired by image_id, with its 95 % interval.
@@ -101,10 +127,12 @@ class Evaluation:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Evaluation:
-        """What `to_frame` gave."""
-        fields = len(ImageScore.__dataclass_fields__) - 1
-        rows = frame.itertuples(index=False, name=None)
-        return cls(tuple(ImageScore(*(*row[:fields], row[fields:])) for row in rows))
+        """What `to_frame` gave; a column that a field's default can stand for may be missing."""
+        classes = [name for name in frame.columns if name.startswith("dice_")]
+        fields = [name for name in frame.columns if name not in classes]
+        rows = (dict(zip(fields, row, strict=True)) for row in frame[fields].itertuples(index=False, name=None))
+        by_class = map(tuple, frame[classes].to_numpy().tolist())
+        return cls(tuple(ImageScore(**row, by_class=dice) for row, dice in zip(rows, by_class, strict=True)))
 
     def _values(self, metric: str) -> list[float]:
         return [getattr(row, metric) for row in self.rows]
@@ -130,7 +158,7 @@ def evaluate_masks(pairs: Iterable[Pair], classes: int, tolerance: float, total:
         for image_id, group_id, prediction, mask in pairs:
             metrics = image_metrics(prediction, mask, classes, tolerance)
             by_class = dice_by_class(prediction, mask, classes) if classes > 1 else ()
-            rows.append(ImageScore(image_id, group_id, **metrics, by_class=by_class))
+            rows.append(ImageScore(image_id, group_id, **metrics, by_class=by_class, normal=not mask.any()))
             shown.advance()
     return Evaluation(tuple(rows))
 

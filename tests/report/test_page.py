@@ -253,7 +253,7 @@ def test_page_shows_the_numbers_of_the_summary(html):
         "IoU (Jaccard) higher is better 0.561 (0.520 to 0.602) 0.621 (0.580 to 0.662)",
         "Surface Dice (NSD) higher is better 0.412 (0.377 to 0.449) 0.478 (0.443 to 0.513)",
         "in pixels lower is better 48.2 (40.1 to 57.4) 36.9 (30.2 to 44.8)",
-        "Images where nothing was found lower is better 3.3 % 0.8 %",
+        "Structure missed, of the images that have one lower is better 3.3 % 0.8 %",
         "▲ Drifted: weak",
         "Weak labels: ▲ unlike gold in area share Feature",
         "area share 0.018 0.072 −0.44 +0.12 0.0063 ▲ lower",
@@ -351,6 +351,23 @@ def test_what_is_not_there_vanishes():
     assert "Gold-only model 0.500 mean Dice Dice says" in page.text
     for absent in ("None", "nan", "Synthetic", "Set aside", "Unlabeled", "Final model 0", "Dice 0.500 ("):
         assert absent not in page.text
+
+
+def test_images_with_an_empty_mask_are_told_apart():
+    content = full()
+    test = content.summary["test"]
+    for side, dice, missed in (("gold_only", 0.91, 0.25), ("final", 0.976, 0.0)):
+        test[side]["with_structure"] = {
+            "images": 13, "empty_masks": 12, "dice": metric(dice, dice - 0.01, dice + 0.01), "missed_rate": missed,
+        }  # fmt: skip
+    text = Page(render_report(content)).text
+    assert "Dice where there is something higher is better 0.910 (0.900 to 0.920) 0.976 (0.966 to 0.986)" in text
+    assert "Structure missed, of the images that have one lower is better 25.0 % 0.0 %" in text
+    assert "12 of the 25 test images have an empty mask. Each counts 1 in Dice" in text
+    for side in test.values():
+        side["with_structure"] = {"images": 0, "empty_masks": 25, "dice": None, "missed_rate": None}
+    assert "25 of the 25 test images have an empty mask." in Page(render_report(content)).text
+    assert "have an empty mask" not in Page(render_report(full())).text
 
 
 def test_nan_results_are_not_shown():

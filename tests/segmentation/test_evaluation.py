@@ -1,4 +1,5 @@
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from medweave import cli
 from medweave.errors import InputError
 from medweave.segmentation.bootstrap import bootstrap_mean
 from medweave.segmentation.evaluation import Evaluation, ImageScore, evaluate_folders, evaluate_masks
@@ -54,9 +56,55 @@ def test_summary_has_the_form_of_the_contract():
     assert summary["empty_rate"] == pytest.approx(1 / 3)
 
 
+def test_images_with_an_empty_mask_are_told_apart(tmp_path):
+    some, none = disc(6), np.zeros((48, 64), np.uint8)
+    pairs = [("a", "p", some, some), ("b", "q", none, some), ("c", "r", none, none), ("d", "s", some, none)]
+    evaluation = evaluate_masks(iter(pairs), 1, 1.0, total=4)
+    summary = evaluation.summary(resamples=400, seed=3)
+    assert (summary["dice"]["mean"], summary["empty_rate"]) == (0.5, 0.25)
+    expected = bootstrap_mean([1.0, 0.0], ["p", "q"], 400, 3)
+    assert summary["with_structure"] == {
+        "images": 2, "empty_masks": 2, "dice": {"mean": 0.5, "ci95": [expected.low, expected.high]}, "missed_rate": 0.5,
+    }  # fmt: skip
+    evaluation.to_frame().to_parquet(tmp_path / "scores.parquet")
+    assert Evaluation.from_frame(pd.read_parquet(tmp_path / "scores.parquet")) == evaluation
+    assert "with_structure" not in evaluate_masks(iter(pairs[:2]), 1, 1.0, total=2).summary(400, 3)
+    nothing = evaluate_masks(iter(pairs[2:]), 1, 1.0, total=2).with_structure(400, 3)
+    assert nothing == {"images": 0, "empty_masks": 2, "dice": None, "missed_rate": None}
+
+
+def test_scores_of_before_empty_masks_were_recorded_are_read():
+    columns = ["image_id", "group_id", "dice", "iou", "nsd", "hd95", "empty", "dice_1", "dice_2"]
+    old = pd.DataFrame([["a", "p", 0.5, 0.4, 0.6, 3.0, 0.0, 0.25, 0.75]], columns=columns)
+    assert Evaluation.from_frame(old).rows == (ImageScore("a", "p", 0.5, 0.4, 0.6, 3.0, 0.0, (0.25, 0.75)),)
+
+
+def test_the_command_says_how_many_masks_are_empty(tmp_path, monkeypatch, capsys):
+    some, none = disc(6), np.zeros((48, 64), np.uint8)
+    predictions = write(tmp_path / "p", {"a.png": some, "b.png": none, "c.png": none, "d.png": some})
+    masks = write(tmp_path / "m", {"a.png": some, "b.png": some, "c.png": none, "d.png": some})
+
+    def lines(folder):
+        monkeypatch.setattr(sys, "argv", ["medweave", "evaluate", "--predictions", str(folder), "--masks", str(masks)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0
+        return capsys.readouterr().out.splitlines()
+
+    told = lines(predictions)
+    assert told[0] == "images         4, 1 with an empty mask: Dice 1 if nothing is predicted, else 0"
+    assert told[1].startswith("Dice           0.7500  95 % interval ")
+    assert told[-2].startswith("Dice where there is something  0.6667  95 % interval ")
+    assert told[-1] == "structure missed in 33.3% of the 3 images that have one"
+    (masks / "c.png").unlink(), (predictions / "c.png").unlink()
+    told = lines(predictions)
+    assert told[0] == "images         3" and len(told) == 6
+    assert told[-1] == "structure missed in 33.3% of the 3 images that have one"
+
+
 def test_frame_has_a_row_an_image():
     frame = Evaluation((score("a", 0.5, "p"), score("b", 1.0))).to_frame()
-    assert list(frame.columns) == ["image_id", "group_id", "dice", "iou", "nsd", "hd95", "empty"]
+    assert list(frame.columns) == ["image_id", "group_id", "dice", "iou", "nsd", "hd95", "empty", "normal"]
     assert frame["group_id"].tolist() == ["p", "b"]
     assert frame["dice"].tolist() == [0.5, 1.0]
     assert list(Evaluation(()).to_frame().columns) == list(frame.columns)
