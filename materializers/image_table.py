@@ -42,13 +42,10 @@ class ImageTableMaterializer(BaseMaterializer):
         return {uri: VisualizationType.IMAGE}
 
     def extract_metadata(self, data: ImageTable) -> dict[str, Any]:
-        """Counts of rows by label source and decision."""
-        sources: Counter[str] = Counter()
-        decisions: Counter[str] = Counter()
-        for rows in data.shards(columns=["decision"]):
-            sources.update(row.label_source for row in rows)
-            decisions.update(row.decision for row in rows if row.decision)
-        return {"rows": len(data), "digest": data.digest, "label_sources": dict(sources), "decisions": dict(decisions)}
+        """Counts of rows by label source, and of labels by decision."""
+        sources = Counter(row.label_source for shard in data.shards([]) for row in shard)
+        decisions = {decision: count for decision, count in data.decisions().items() if decision}
+        return {"rows": len(data), "digest": data.digest, "label_sources": dict(sources), "decisions": decisions}
 
     def compute_content_hash(self, data: ImageTable) -> str:
         """The table's digest."""

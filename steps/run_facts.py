@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from importlib.metadata import version as installed
@@ -54,9 +53,9 @@ def label_metrics(drift: Mapping[str, Any], made: Mapping[str, ImageTable]) -> d
         metrics |= {f"labels/gold/{one['feature']}": one["gold_median"] for one in features}
         metrics |= {f"labels/{source}/{one['feature']}": one["median"] for one in features}
     for source, table in made.items():
-        rows = [row for shard in table.shards(["decision", "predicted_dice"]) for row in shard if row.decision]
-        decided = Counter(row.decision for row in rows)
-        metrics |= {f"decisions/{source}/{decision}": float(decided[decision]) for decision in DECISIONS if rows}
+        decided = table.decisions()
+        metrics |= {f"decisions/{source}/{decision}": float(decided[decision]) for decision in DECISIONS if decided}
+        rows = (row for shard in table.shards(["predicted_dice"]) for row in shard)
         predicted = [row.predicted_dice for row in rows if row.predicted_dice is not None]
         if predicted:
             metrics[f"labels/{source}/predicted_dice"] = sum(predicted) / len(predicted)
@@ -77,11 +76,14 @@ def environment() -> str:
 def dataset_records(task: str, tables: Mapping[Context, ImageTable]) -> list[DatasetRecord]:
     """The datasets of a run that are not empty, with their columns and how many labels each decision got."""
     columns = {field.name: MLFLOW_TYPES.get(str(field.type), "string") for field in schema()}
-    return [
-        DatasetRecord(f"{task}-{context}", context, table.digest, len(table), table.root, _decisions(table), columns)
-        for context, table in tables.items()
-        if len(table)
-    ]
+    records = []
+    for context, table in tables.items():
+        if len(table):
+            counts = {str(decision or "gold"): count for decision, count in table.decisions().items()}
+            records.append(
+                DatasetRecord(f"{task}-{context}", context, table.digest, len(table), table.root, counts, columns)
+            )
+    return records
 
 
 def checks(validation: Mapping[str, Any], calibration: Mapping[str, Any], drift: Mapping[str, Any]) -> dict[str, str]:
@@ -122,8 +124,3 @@ def lineage_facts(
         "fitted": {"digest": fitted.digest, **fitted.card.to_json()},
         "calibration": {name: calibration[name] for name in TOLD},
     }
-
-
-def _decisions(table: ImageTable) -> dict[str, int]:
-    rows = (row for shard in table.shards(["decision"]) for row in shard)
-    return dict(Counter(row.decision or row.label_source for row in rows))

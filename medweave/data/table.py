@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -142,6 +143,11 @@ class ImageTable:
         """Yield the rows of one shard after the other; with `columns`, other optional columns keep defaults."""
         for index in range(len(self.manifest["shards"])):
             yield self.shard(index, columns)
+
+    def decisions(self) -> Counter[Decision | None]:
+        """How many labels have each decision (None: not judged, as gold is); images without a label do not count."""
+        rows = (row for shard in self.shards(["decision"]) for row in shard)
+        return Counter(row.decision for row in rows if row.label_source != "none")
 
     def part(self, part: int, parts: int, root: str | Path, shard_rows: int = 64) -> ImageTable:
         """Every row whose place, modulo `parts`, is `part`, as a table in the local folder `root`."""

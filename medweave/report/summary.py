@@ -52,5 +52,5 @@ def build_summary(
 
 
 def _count(table: ImageTable) -> dict[str, int]:
-    labelled = [row.decision for shard in table.shards(["decision"]) for row in shard if row.label_source != "none"]
-    return {"made": len(labelled), **{part: labelled.count(decision) for part, decision in PARTS.items()}}
+    decided = table.decisions()
+    return {"made": decided.total(), **{part: decided[decision] for part, decision in PARTS.items()}}

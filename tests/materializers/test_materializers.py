@@ -1,5 +1,7 @@
 """What goes into the artifact store comes out again, with its content's hash."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,8 @@ def table(tmp_path) -> ImageTable:
     mask = np.zeros((20, 30), np.uint8)
     mask[5:10, 5:20] = 1
     row = ImageRow("a", "a", str(tmp_path / "image.png"), "", 20, 30)
-    rows = [row.with_label("weak", MaskRef(png=encode_mask(mask)), {}), row, row]
+    label = replace(row.with_label("weak", MaskRef(png=encode_mask(mask)), {}), decision="accept")
+    rows = [label, replace(row, decision="reject"), row]
     return write_table(tmp_path / "table", rows, shard_rows=2)
 
 
@@ -73,7 +76,8 @@ def test_an_image_table(keep, table, store):
     assert kept.root.startswith(store.path)
     materializer = ImageTableMaterializer(kept.root, store)
     assert materializer.compute_content_hash(kept) == table.digest
-    assert materializer.extract_metadata(kept)["label_sources"] == {"weak": 1, "none": 2}
+    metadata = materializer.extract_metadata(kept)
+    assert (metadata["label_sources"], metadata["decisions"]) == ({"weak": 1, "none": 2}, {"accept": 1})
     (preview,) = materializer.save_visualizations(kept)
     with store.open(preview, "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
