@@ -33,6 +33,39 @@ def test_a_wrong_key_inside_an_optional_section_names_the_nearest(tmp_path):
         parse_settings({"task": "x", "data": {"phantoms": {"golds": 3}}})
 
 
+def test_a_wrong_key_inside_a_mapping_of_sections_names_the_nearest():
+    wrong = {"label": {"cpus": 1}, "ingest": {"memry": "1Gi"}}
+    with pytest.raises(InputError) as caught:
+        parse_settings({"task": "x", "cluster": {"steps": wrong}})
+    assert "unknown key 'cluster.steps.label.cpus'; did you mean 'cluster.steps.label.cpu'?" in str(caught.value)
+    assert "did you mean 'cluster.steps.ingest.memory'?" in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [[1.5, 0.5], [-1, 1], [0, 1]])
+def test_factors_of_scale_go_up_from_above_zero(scale):
+    with pytest.raises(InputError, match=r"'segmentation\.augmentation\.scale' = .*two factors above 0, the lower one"):
+        parse_settings({"task": "x", "segmentation": {"augmentation": {"scale": scale}}})
+    settings = parse_settings({"task": "x", "segmentation": {"augmentation": {"scale": [1, 1]}}})
+    assert settings.segmentation.augmentation.scale == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "setting", ["segmentation.learning_rate=.inf", "validation.slack=.inf", "evaluation.surface_tolerance=.nan"]
+)
+def test_numbers_are_finite(tmp_path, setting):
+    with pytest.raises(InputError, match=f"'{setting.partition('=')[0]}'.*finite number"):
+        load_settings(write(tmp_path, {"task": "x"}), [setting])
+
+
+def test_a_value_in_place_of_a_list_is_told_how_a_list_is_written(tmp_path):
+    path = write(tmp_path, {"task": "x"})
+    with pytest.raises(InputError) as caught:
+        load_settings(path, ["data.classes=organ"])
+    assert str(caught.value) == f"{path}: 'data.classes' = 'organ': give a list such as [organ]"
+    with pytest.raises(InputError, match=r"'data\.classes' = \{'organ': 1\}: give a list$"):
+        load_settings(path, ["data.classes={organ: 1}"])
+
+
 def test_all_problems_are_told_at_once():
     with pytest.raises(InputError) as caught:
         parse_settings({"task": "x", "seed": -1, "dta": {}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -103,14 +103,22 @@ def _explain(where: str, problem: Mapping[str, Any]) -> str:
         return f"{where}: unknown key '{key}'; {hint}"
     if problem["type"] == "missing":
         return f"{where}: '{key}' is required; add it"
+    if problem["type"] == "tuple_type":
+        given = problem["input"]
+        such = "" if isinstance(given, (dict, type(None))) else f" such as [{without_credentials(str(given))}]"
+        return f"{where}: '{key}' = {without_credentials(repr(given))}: give a list{such}"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{where}: '{key}' = {without_credentials(repr(problem['input']))}: {message[:1].lower()}{message[1:]}"
 
 
 def _keys_at(location: Sequence[str]) -> list[str]:
+    """The keys that are valid in the section at `location`; the keys of a mapping of sections are free."""
     model: type[BaseModel] = Settings
-    for name in location:
+    names = iter(location)
+    for name in names:
         annotation = model.model_fields[name].annotation
+        if get_origin(annotation) is Mapping:
+            next(names)
         options = [annotation, *get_args(annotation)]
         model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
     return list(model.model_fields)

@@ -17,9 +17,9 @@ NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 class Section(BaseModel):
-    """A frozen part of the settings; unknown keys are refused."""
+    """A frozen part of the settings; unknown keys and numbers that are not finite are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Phantoms(Section):
@@ -155,8 +155,8 @@ class Synthesis(Section):
 class Augmentation(Section):
     """Random changes of training images.
 
-    Degrees of `rotation`, factors of `scale`, shares of the size as `translation`, shares of the intensity as
-    `brightness` and `contrast`.
+    Degrees of `rotation`, the lowest and the highest factor of `scale`, shares of the size as `translation`, shares of
+    the intensity as `brightness` and `contrast`.
     """
 
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 20.0
@@ -166,6 +166,13 @@ class Augmentation(Section):
     contrast: Share = 0.3
     flip_horizontal: bool = True
     flip_vertical: bool = False
+
+    @field_validator("scale")
+    @classmethod
+    def _from_low_to_high(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError("give two factors above 0, the lower one first")
+        return value
 
 
 class Consistency(Section):
