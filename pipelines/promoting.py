@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medweave import promotion
-from medweave.config import Settings, Tracking
+from medweave.config import Settings
 from medweave.data import ImageTable
 from medweave.errors import InputError
-from medweave.tracking import PromotionDecision, RegisteredVersion, connect, find_version, version_of_run
-from pipelines.references import settings_of
+from medweave.tracking import PromotionDecision, RegisteredVersion, find_version, version_of_run
+from pipelines.references import settings_of, tracking_of
 from pipelines.store import artifact, completed_runs, find_run
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def promote_reference(reference: str, forced: str | None) -> PromotionDecision:
     The gate is that of the newest run's settings. `forced` is the reason to promote against the gate. Raises
     InputError for a reference that names no version, and when no run of the task is left to take the test set from.
     """
-    client = connect(Tracking())
+    client = tracking_of(reference)
     version = _version(client, reference)
     test, settings = _current_test(version.name)
     return promotion.promote(client, promotion.judge(client, version, test, settings), forced)

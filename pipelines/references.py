@@ -17,6 +17,7 @@ from medweave.tracking import connect, resolve_model
 from pipelines.store import artifact, find_run
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from zenml.models import PipelineRunResponse
 
 
@@ -32,6 +33,14 @@ def segmenter_of(reference: str) -> Segmenter:
     raise InputError(
         f"{reference}: not a model; write run:latest, run:ID, models:/NAME@champion or models:/NAME/VERSION"
     )
+
+
+def tracking_of(reference: str) -> MlflowClient:
+    """A client of the store that `run:…` named in `tracking.uri`; of anything else, of the environment's or our own.
+
+    Raises InputError as `settings_of`, and for a store that MLflow cannot open.
+    """
+    return connect(settings_of(find_run(reference)).tracking if reference.startswith("run:") else Tracking())
 
 
 @contextmanager

@@ -31,17 +31,15 @@ def lineage(
     quiet: Quiet = False,
 ) -> None:
     """Which labels made this model; which models did this label, image or labeler make; what changed between two."""
-    from medweave.config import Tracking
-    from medweave.tracking import connect
     from medweave.tracking.lineage_tree import model_tree, trace_tree
+    from pipelines.references import tracking_of
 
     kind, _, value = what[0].partition(":")
     if csv is not None and (what[0] == "diff" or kind in KINDS):
         raise InputError("--csv: writes the labels of one model; give run:latest, run:ID or models:/NAME@champion")
-    client = connect(Tracking())
     missing: list[str] = []
     if what[0] == "diff":
-        found, tree = _diff(client, what[1:])
+        found, tree = _diff(what[1:])
     elif len(what) != 1:
         raise InputError(f"{' '.join(what)}: one thing at a time; {USAGE}")
     elif kind in KINDS:
@@ -49,9 +47,10 @@ def lineage(
 
         if not value:
             raise InputError(f"{what[0]}: names nothing; {USAGE}")
-        traced = trace(client, cast("Kind", kind), value)
+        traced = trace(tracking_of(what[0]), cast("Kind", kind), value)
         found, tree = traced.to_json(), trace_tree(traced)
     else:
+        client = tracking_of(what[0])
         found = _describe(client, what[0])
         tree, missing = model_tree(found), found["missing"]
         if csv is not None:
@@ -71,15 +70,17 @@ def _describe(client: MlflowClient, reference: str) -> dict[str, Any]:
     return describe(client, reference, run_id, version)
 
 
-def _diff(client: MlflowClient, references: list[str]) -> tuple[dict[str, Any], Node]:
+def _diff(references: list[str]) -> tuple[dict[str, Any], Node]:
     from medweave.tracking import diff, metrics_of, open_lineage
     from medweave.tracking.lineage_tree import diff_tree
+    from pipelines.references import tracking_of
 
     if len(references) != 2:
         raise InputError("lineage diff: compares two models; write 'medweave lineage diff REF REF'")
-    runs = [_resolve(client, reference)[0] for reference in references]
-    before, after = (open_lineage(client, run_id) for run_id in runs)
-    found = diff(before, after, *(metrics_of(client, run_id) for run_id in runs))
+    clients = [tracking_of(reference) for reference in references]
+    runs = [(client, _resolve(client, reference)[0]) for client, reference in zip(clients, references, strict=True)]
+    before, after = (open_lineage(client, run_id) for client, run_id in runs)
+    found = diff(before, after, *(metrics_of(client, run_id) for client, run_id in runs))
     return found, diff_tree(" → ".join(references), found)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 REFERENCE = re.compile(r"models:/(?P<name>[^/@'\"]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d{1,9}))")
+ELSEWHERE = "if tracking.uri names another store, set MLFLOW_TRACKING_URI to it"
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,11 @@ def get_version(client: MlflowClient, name: str, which: int | str) -> Registered
     if not versions:
         models = client.search_registered_models()
         names = sorted(model.name for model in models if not model.name.endswith(SUFFIX))
-        raise InputError(f"{name}: no such registered model; there are: {', '.join(names) or 'none yet'}")
+        raise InputError(f"{name}: no such registered model; there are: {', '.join(names) or 'none yet'}; {ELSEWHERE}")
     there = [str(number) for number in sorted(int(version.version) for version in versions)]
     there += [f"@{alias}" for alias in sorted(client.get_registered_model(name).aliases)]
     what = f"no version {which}" if isinstance(which, int) else f"no version is called @{which}"
-    raise InputError(f"{name}: {what}; there are: {', '.join(there)}")
+    raise InputError(f"{name}: {what}; there are: {', '.join(there)}; {ELSEWHERE}")
 
 
 def champion(client: MlflowClient, name: str) -> RegisteredVersion | None:
