@@ -19,7 +19,8 @@ from medweave.labeling.labelers import Made, NoMask, Target
 class ImportedMasks:
     """A folder (or fsspec URI) with one mask an image, named by the image's id; any image format.
 
-    Raises InputError for a folder that is missing, holds no mask, or holds two masks of one id.
+    Why an image gets no mask is said without the file's name, so that reasons can be counted. Raises InputError for a
+    folder that is missing, holds no mask, or holds two masks of one id.
     """
 
     name = "imported"
@@ -56,12 +57,12 @@ class ImportedMasks:
         try:
             mask = read_mask(MaskRef(uri=uri), self._classes, self._max_pixels)
         except InputError as error:
-            return NoMask(str(error))
+            return NoMask(f"imported mask: {str(error).removeprefix(f'{uri}: ')}")
         if mask.shape != target.image.shape[:2]:
             sizes = [f"{width} x {height}" for height, width in (mask.shape, target.image.shape[:2])]
-            return NoMask(f"{uri}: is {sizes[0]} pixels, its image {sizes[1]}")
+            return NoMask(f"imported mask: is {sizes[0]} pixels, its image {sizes[1]}")
         if not mask.any():
-            return NoMask(f"{uri}: is empty")
+            return NoMask("imported mask: is empty")
         classes = np.arange(1, self._classes + 1, dtype=np.uint8)[:, None, None]
         return Made((mask == classes).astype(np.float32))
 

@@ -31,6 +31,7 @@ def folder(tmp_path):
     save(tmp_path / "masks" / "small.png", [[255]])
     save(tmp_path / "masks" / "gray.png", [[0, 128, 255, 0, 0, 0]] * 4)
     save(tmp_path / "masks" / "blank.png", [[0] * 6] * 4)
+    (tmp_path / "masks" / "broken.png").write_bytes(b"no image")
     return tmp_path / "masks"
 
 
@@ -45,14 +46,16 @@ def test_masks_are_found_by_image_id_in_any_format(folder):
     ("image_id", "reason"),
     [
         ("missing", "^no imported mask$"),
-        ("blank", "blank.png: is empty"),
-        ("small", "is 1 x 1 pixels, its image 6 x 4"),
-        ("gray", "gray.png: .*128"),
+        ("blank", "^imported mask: is empty$"),
+        ("small", "^imported mask: is 1 x 1 pixels, its image 6 x 4$"),
+        ("gray", "^imported mask: .*128"),
+        ("broken", "^imported mask: "),
     ],
 )
 def test_an_image_without_a_fitting_mask_gets_none_and_the_reason(folder, image_id, reason):
     made = label(ImportedMasks(str(folder), 1, 1000), image_id)
     assert isinstance(made, NoMask) and re.search(reason, made.reason)
+    assert str(folder) not in made.reason and image_id not in made.reason.removeprefix("no imported mask")
 
 
 def test_classes_come_back_as_probabilities_of_zero_and_one(tmp_path):
