@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -184,6 +185,13 @@ def test_coco_comes_back(queue, data):
     kept = in_force(data)["u3"]
     np.testing.assert_array_equal(read_mask(MaskRef(uri=kept.mask_uri), 1, 10_000), square(10, 20))
     assert kept.correction.replaces.label_id is None
+
+
+def test_the_page_is_true_of_labels_that_were_accepted(labels, data, tmp_path):
+    sure = [replace(row, decision="accept", predicted_dice=1.0, low=1.0, high=1.0) for row in list(labels)[:3]]
+    write_queue(write_table(tmp_path / "sure", sure), data, "tiny", "run-1", tmp_path / "sure queue", 20)
+    page = (tmp_path / "sure queue" / "review.html").read_text()
+    assert "accepted: " in page and "unsure" not in page and "found nothing" not in page
 
 
 def test_the_next_queue_leaves_out_what_is_corrected(queue, labels, data, tmp_path):
