@@ -63,8 +63,8 @@ class CocoMasks:
 
     masks: Mapping[str, Array]
     problems: Sequence[str]
-    boxes: int = 0
-    """How many annotations are a box without an outline: they say nothing about pixels and were passed over."""
+    boxes: Sequence[str] = ()
+    """The image's key of each annotation that is a box without an outline: it says nothing about pixels."""
 
 
 def read_coco(data: bytes, sizes: Mapping[str, tuple[int, int]], classes: Sequence[str]) -> CocoMasks:
@@ -98,7 +98,7 @@ def read_coco(data: bytes, sizes: Mapping[str, tuple[int, int]], classes: Sequen
             keys[image.id] = key
     values = {category.id: category.name for category in document.categories}
     listed = {image.id for image in document.images}
-    boxes, refused = 0, set()
+    boxes, refused = [], set()
     for annotation in document.annotations:
         name = values.get(annotation.category_id)
         if annotation.image_id not in listed:
@@ -110,13 +110,15 @@ def read_coco(data: bytes, sizes: Mapping[str, tuple[int, int]], classes: Sequen
             problems.append(f"annotation {annotation.id}: {told} is no class; use {', '.join(classes)}")
             refused.add(keys.get(annotation.image_id))
         elif annotation.image_id in keys:
-            mask = masks[keys[annotation.image_id]]
+            key = keys[annotation.image_id]
+            mask = masks[key]
             try:
                 mask[_pixels(annotation.segmentation, mask.shape)] = classes.index(name) + 1
             except ValueError as error:
                 problems.append(f"annotation {annotation.id}: {error}")
-                refused.add(keys[annotation.image_id])
-            boxes += not annotation.segmentation
+                refused.add(key)
+            if not annotation.segmentation:
+                boxes.append(key)
     return CocoMasks({key: mask for key, mask in masks.items() if key not in refused}, problems, boxes)
 
 

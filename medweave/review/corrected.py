@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,12 +69,12 @@ def import_corrections(folder: Path, format_: Format, by: str, when: datetime, e
         if not np.array_equal(mask, proposed[image_id]) or (everything and mask.any())
     }
     for image_id, mask in taken.items():
-        problems += _unfit(proposals[image_id], mask, folder, format_)
+        problems += _unfit(proposals[image_id], mask, folder, format_, image_id in boxes)
     if problems:
         raise InputError("\n".join([f"{folder}: nothing was imported, as not all of it is right", *problems]))
     store = store_of(queue.data, queue.task)
     added = _keep(store, queue, {k: (proposals[k], proposed[k], mask) for k, mask in taken.items()}, by, when)
-    return Imported(added, len(taken) - added, len(masks) - len(taken), boxes, by, store.location)
+    return Imported(added, len(taken) - added, len(masks) - len(taken), len(boxes), by, store.location)
 
 
 def user_name() -> str:
@@ -121,8 +121,8 @@ def _same(before: Kept, digest: str, by: str) -> bool:
     return (before.correction.mask_sha256, before.correction.by) == (digest, by)
 
 
-def _masks(folder: Path, format_: Format, queue: Queue) -> tuple[dict[str, Array], list[str], int]:
-    """The class maps in the folder by image id, what is wrong with them, and the boxes that were passed over."""
+def _masks(folder: Path, format_: Format, queue: Queue) -> tuple[dict[str, Array], list[str], Sequence[str]]:
+    """The class maps in the folder by image id, what is wrong with them, and the image of each box passed over."""
     sizes = {proposal.image_id: (proposal.height, proposal.width) for proposal in queue.proposals}
     if format_ == "coco":
         path = folder / "annotations.json"
@@ -148,14 +148,15 @@ def _masks(folder: Path, format_: Format, queue: Queue) -> tuple[dict[str, Array
             problems.append(f"{name}: the mask is {told} but its image is {size}; save it at the image's size")
             continue
         masks[image_id] = mask
-    return masks, problems, 0
+    return masks, problems, ()
 
 
-def _unfit(proposal: Proposal, mask: Array, folder: Path, format_: Format) -> Iterator[str]:
-    """Why this mask of the right size cannot be gold."""
+def _unfit(proposal: Proposal, mask: Array, folder: Path, format_: Format, boxed: bool) -> Iterator[str]:
+    """Why this mask of the right size cannot be gold; `boxed` says that a box without an outline was passed over."""
     if not mask.any():
+        empty = "its annotation has a box but no outline" if boxed else "the corrected mask is empty"
         yield (
-            f"{proposal.image_id}: the corrected mask is empty, and gold has to show the structure; "
+            f"{proposal.image_id}: {empty}, and gold has to show the structure; "
             f"draw it, or {LEAVE_OUT[format_]} to leave the image out"
         )
     shown = folder / "images" / f"{proposal.image_id}.png"

@@ -187,6 +187,23 @@ def test_coco_comes_back(queue, data):
     assert kept.correction.replaces.label_id is None
 
 
+def test_a_box_in_place_of_an_outline_is_told_as_what_it_is(queue, data):
+    path = queue / "annotations.json"
+    coco = json.loads(path.read_text())
+    numbers = {image["file_name"]: image["id"] for image in coco["images"]}
+    for annotation in coco["annotations"]:
+        if annotation["image_id"] == numbers["u1.png"]:
+            del annotation["segmentation"]
+    coco["annotations"] = [one for one in coco["annotations"] if one["image_id"] != numbers["u2.png"]]
+    path.write_text(json.dumps(coco))
+    with pytest.raises(InputError) as error:
+        bring(queue, format_="coco")
+    told = {line.partition(":")[0]: line for line in str(error.value).splitlines()[1:]}
+    assert set(told) == {"u1", "u2"}
+    assert told["u1"].startswith("u1: its annotation has a box but no outline, and gold has to show the structure;")
+    assert told["u2"].startswith("u2: the corrected mask is empty,")
+
+
 def test_the_page_is_true_of_labels_that_were_accepted(labels, data, tmp_path):
     sure = [replace(row, decision="accept", predicted_dice=1.0, low=1.0, high=1.0) for row in list(labels)[:3]]
     write_queue(write_table(tmp_path / "sure", sure), data, "tiny", "run-1", tmp_path / "sure queue", 20)
