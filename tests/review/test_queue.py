@@ -211,6 +211,21 @@ def test_the_page_is_true_of_labels_that_were_accepted(labels, data, tmp_path):
     assert "accepted: " in page and "unsure" not in page and "found nothing" not in page
 
 
+def test_a_correction_is_withdrawn_by_deleting_its_file(queue, labels, data, tmp_path):
+    for mask in (square(10, 20), square(12, 22)):
+        paint(queue, "u1", mask)
+        bring(queue)
+    first = in_force(data)["u1"].correction.supersedes
+    store = tmp_path / "task/corrections"
+    (store / f"{in_force(data)['u1'].correction.id}.json").unlink()
+    assert in_force(data)["u1"].correction.id == first
+    (store / f"{first}.json").unlink()
+    assert in_force(data) == {}
+    assert write_queue(labels, data, "tiny", "run-1", tmp_path / "again", 20) == 4
+    found = ingest(data, 0, tmp_path / "next", corrections=store_of(data, "tiny"))
+    assert "u1" in {row.image_id for row in found.tables["unlabeled"]}
+
+
 def test_the_next_queue_leaves_out_what_is_corrected(queue, labels, data, tmp_path):
     paint(queue, "u1", square(10, 20))
     bring(queue)
