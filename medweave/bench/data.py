@@ -32,24 +32,30 @@ class GoldFile:
     mask_uri: str
 
     def read(self, classes: int) -> GoldImage:
-        """Image and mask. Raises InputError for what cannot be read, sizes that differ, and an empty mask."""
+        """Image and mask. Raises InputError for what cannot be read and for sizes that differ."""
         data = read_bytes(self.image_uri)
         image = to_rgb8(decode_image(data, self.image_uri, MAX_PIXELS))
-        mask = read_mask(MaskRef(uri=self.mask_uri), classes, MAX_PIXELS)
+        mask = self.mask(classes)
         if mask.shape != image.shape[:2]:
             sizes = [f"{width} x {height}" for height, width in (mask.shape, image.shape[:2])]
             raise InputError(f"{self.mask_uri}: is {sizes[0]} pixels, its image {sizes[1]}; resize it")
-        if not mask.any():
-            raise InputError(f"{self.mask_uri}: holds no object to prompt for; take the image away")
         return GoldImage(Target(self.image_id, hashlib.sha256(data).hexdigest(), self.image_id, image), mask)
+
+    def mask(self, classes: int) -> NDArray[np.uint8]:
+        """The HxW class map. Raises InputError for what cannot be read."""
+        return read_mask(MaskRef(uri=self.mask_uri), classes, MAX_PIXELS)
 
 
 @dataclass(frozen=True)
 class GoldFolder:
-    """A folder's images with their masks, read while they are iterated over."""
+    """A folder's images with their masks, read while they are iterated over.
+
+    `left_out` counts the images with an empty mask, which hold nothing to prompt for and are not among `files`.
+    """
 
     files: Sequence[GoldFile]
     classes: int
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.files)
@@ -61,7 +67,8 @@ class GoldFolder:
 def gold_folder(folder: Path, classes: int) -> GoldFolder:
     """The images in `folder`/images with the masks of their names in `folder`/masks, in order of the names.
 
-    Raises InputError, naming the file, for what has no partner, and for two files of one name.
+    Images with an empty mask are left out. Raises InputError, naming the file, for what has no partner, for two files
+    of one name, and for a mask that cannot be read; and for a folder in which no mask shows anything.
     """
     images, masks = (_by_id(folder / name) for name in ("images", "masks"))
     for lonely in sorted(images.keys() ^ masks.keys()):
@@ -69,7 +76,11 @@ def gold_folder(folder: Path, classes: int) -> GoldFolder:
         raise InputError(f"{present[lonely]}: has no partner of its name in {folder / absent}; add it or take it away")
     if not images:
         raise InputError(f"{folder / 'images'}: no images here; give a folder that holds images and masks")
-    return GoldFolder([GoldFile(image_id, uri, masks[image_id]) for image_id, uri in images.items()], classes)
+    files = [GoldFile(image_id, uri, masks[image_id]) for image_id, uri in images.items()]
+    shown = [file for file in files if file.mask(classes).any()]
+    if not shown:
+        raise InputError(f"{folder / 'masks'}: every mask is empty; give images that show a structure")
+    return GoldFolder(shown, classes, len(files) - len(shown))
 
 
 def gold_boxes(image: GoldImage, classes: int, share: float, seed: int) -> list[Prompt]:

@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from medweave import progress
 from medweave.bench.coarse import coarse_boxes
-from medweave.bench.data import JITTERS, MAX_PIXELS, gold_boxes, gold_folder
+from medweave.bench.data import JITTERS, MAX_PIXELS, GoldFolder, gold_boxes, gold_folder
 from medweave.bench.measuring import Prompting, measure
 from medweave.compute import device, precision
 from medweave.config import Compute, Labeling, Prompts, Segmentation
@@ -61,9 +62,13 @@ class Bench:
     def run(self, quiet: bool) -> tuple[dict[str, Any], list[str]]:
         """Measure every labeler, one after the other: what `run_one` returns, for all, and who gave no result.
 
-        Raises InputError for data that do not fit.
+        Says how many images have an empty mask and are left out. Raises InputError for data that do not fit.
         """
         images = gold_folder(self.data, self.classes)
+        folders = {self.data: images} if self.gold is None else {self.data: images, self.gold: self._gold(self.gold)}
+        for folder, found in folders.items():
+            if found.left_out:
+                progress.say(f"{folder}: images with an empty mask, left out: {found.left_out}")
         if self.coarse:
             self._coarse_boxes()
         measured: dict[str, Any] = {}
@@ -106,13 +111,22 @@ class Bench:
         )
         if self.gold is None or not (settings.adapt or settings.labeler == "crop"):
             return labeler
-        images = list(gold_folder(self.gold, self.classes))
+        images = list(self._gold(self.gold))
         groups = [image.target.group_id for image in images]
         folds = dict(zip(groups, group_folds(groups, Segmentation().folds, self.seed).tolist(), strict=True))
         work = home() / "fitting"
         work.mkdir()
         fitted = fit_to_gold(labeler, GoldSet(images, folds, self.classes, seed=self.seed), settings, work)
         return labeler_for(fitted, labeler)
+
+    def _gold(self, folder: Path) -> GoldFolder:
+        """What labelers learn from; enough for their folds."""
+        gold, least = gold_folder(folder, self.classes), Segmentation().folds
+        if len(gold) < least:
+            raise InputError(
+                f"--gold {folder}: {len(gold)} images show a structure, and labelers that learn need {least}; add more"
+            )
+        return gold
 
     def _coarse_boxes(self) -> Mapping[str, Sequence[Prompt]]:
         if self.gold is None:

@@ -15,6 +15,13 @@ def test_images_come_with_their_masks_in_order(folder):
     assert set(np.unique(found[0].mask)) == {0, 1} and len(found[0].target.image_sha256) == 64
 
 
+def test_images_with_an_empty_mask_are_left_out(folder):
+    Image.new("L", (60, 40)).save(folder / "masks" / "one.png")
+    images = gold_folder(folder, 1)
+    assert (len(images), images.left_out) == (2, 1)
+    assert [image.target.image_id for image in images] == ["three", "two"]
+
+
 def test_gold_boxes_are_tight_and_leave_out_specks(folder):
     _, _, two = gold_folder(folder, 1)
     prompts = gold_boxes(two, 1, 0.0, seed=1)
@@ -28,7 +35,9 @@ def test_each_class_has_its_boxes(tmp_path, folder):
     mask = np.zeros((40, 60), np.uint8)
     mask[5:25, 10:40], mask[30:36, 2:8] = 2, 1
     Image.fromarray(mask).save(folder / "masks" / "one.png")
-    one = next(iter(gold_folder(folder, 2)))
+    for other in (*folder.glob("*/two.png"), *folder.glob("*/three.png")):
+        other.unlink()
+    (one,) = gold_folder(folder, 2)
     boxes = [(prompt.class_index, prompt.box) for prompt in gold_boxes(one, 2, 0.0, 0)]
     assert boxes == [(1, (2.0, 30.0, 8.0, 36.0)), (2, (10.0, 5.0, 40.0, 25.0))]
 
@@ -72,9 +81,10 @@ def of_another_size(folder):
     return "one.png: is 7 x 9 pixels, its image 60 x 40"
 
 
-def without_object(folder):
-    Image.new("L", (60, 40)).save(folder / "masks" / "one.png")
-    return "one.png: holds no object"
+def without_objects(folder):
+    for path in folder.glob("masks/*"):
+        Image.new("L", Image.open(path).size).save(path)
+    return "masks: every mask is empty; give images that show a structure"
 
 
 def without_images(folder):
@@ -84,7 +94,7 @@ def without_images(folder):
 
 
 @pytest.mark.parametrize(
-    "spoil", [without_mask, without_image, second_of_a_name, of_another_size, without_object, without_images]
+    "spoil", [without_mask, without_image, second_of_a_name, of_another_size, without_objects, without_images]
 )
 def test_what_does_not_fit_is_named(folder, spoil):
     message = spoil(folder)

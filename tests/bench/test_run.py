@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from medweave import cli
 from medweave.bench import Bench
@@ -65,6 +66,22 @@ def test_each_has_a_process_of_its_own_and_one_that_fails_does_not_stop_the_othe
     assert told["images"] == 3
     here = Bench(folder, seed=5).run_one("ellipse")["labelers"]["ellipse"]
     assert told["labelers"]["ellipse"]["jitter_20"] == here["jitter_20"]
+
+
+def test_images_with_an_empty_mask_are_told_once(folder, capfd):
+    Image.new("L", (60, 40)).save(folder / "masks" / "one.png")
+    told, failed = Two(folder).run(quiet=True)
+    assert told["images"] == 2 and failed == ["nothing"]
+    assert told["labelers"]["ellipse"]["gold_box"]["dice"]["mean"] > 0.5
+    said = [line for line in capfd.readouterr().err.splitlines() if "empty mask" in line]
+    assert said == [f"{folder}: images with an empty mask, left out: 1"]
+
+
+def test_too_little_gold_to_learn_from_is_told_at_once(folder):
+    with pytest.raises(InputError) as error:
+        Bench(folder, folder).run(quiet=True)
+    told = f"--gold {folder}: 3 images show a structure, and labelers that learn need 5; add more"
+    assert str(error.value) == told
 
 
 def test_the_home_is_another_one_but_for_the_weights(tmp_path):
