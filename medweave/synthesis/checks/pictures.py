@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medweave.data.duplicates import HASH_BITS, perceptual_hash
 from medweave.data.images import read_image, to_rgb8
+from medweave.data.resizing import squash_image
 from medweave.data.table import ImageRow
 
 Image = NDArray[np.uint8]
@@ -76,12 +77,8 @@ class _Files:
     max_pixels: int
 
     def __iter__(self) -> Iterator[Image]:
-        import cv2
-
         for uri in self.uris:
-            image = to_rgb8(read_image(uri, self.max_pixels))
-            scaling = cv2.INTER_AREA if image.shape[0] * image.shape[1] > self.side * self.side else cv2.INTER_LINEAR
-            yield np.asarray(cv2.resize(image, (self.side, self.side), interpolation=scaling), np.uint8)
+            yield squash_image(to_rgb8(read_image(uri, self.max_pixels)), self.side)
 
 
 def common_side(rows: Iterable[ImageRow]) -> int:
