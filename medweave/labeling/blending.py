@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medweave.data.leads import group_means
 from medweave.labeling.labelers import Made, NoMask
 from medweave.labeling.prompt_choice import mean_dice, ties
 
@@ -41,8 +40,8 @@ def choose_share(
     """The coarse model's share that gold's labels are best with, and the mean Dice with each of `SHARES`.
 
     `labels` and `coarse` were made without the gold image concerned; `masks` are gold's HxW class maps, of
-    images of these `groups`. Chosen is the smallest share whose mean Dice over groups is not below the best one's by
-    more than one standard error of the difference.
+    images of these `groups`. Chosen is the smallest share whose mean Dice is not below the best one's by
+    more than one standard error of the difference, over groups.
     """
     scores = {
         share: np.array(
@@ -53,6 +52,6 @@ def choose_share(
         )
         for share in SHARES
     }
-    best = max(scores.values(), key=lambda dice: group_means(dice, groups).mean())
+    best = max(scores.values(), key=lambda dice: np.mean(dice))
     chosen = next(share for share, dice in scores.items() if ties(dice, best, groups))
     return chosen, {share: float(dice.mean()) for share, dice in scores.items()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medweave import progress
 from medweave.config import Prompts
-from medweave.data.leads import group_means, lead_over
+from medweave.data.leads import lead_over
 from medweave.labeling.batches import Halving
 from medweave.labeling.consensus import dice
 from medweave.labeling.labelers import Labeler, Made, NoMask, Target, prompted_with
@@ -58,9 +58,9 @@ def choose_prompts(
     """The settings to prompt `labeler` with, and how well each of `candidates` does.
 
     `targets` are the gold images (their prompts are not used), `masks` their HxW class maps, and `coarse` the coarse
-    model's out-of-fold probabilities CxHxW. Chosen is the first candidate whose mean Dice over groups is not below the
-    best one's by more than one standard error of the paired difference: a lead within the noise of a few patients is a
-    tie, and ties go to the simpler. (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3.)
+    model's out-of-fold probabilities CxHxW. Chosen is the first candidate whose mean Dice is not below the best one's
+    by more than one standard error of the paired difference, over groups: a lead within the noise of a few patients is
+    a tie, and ties go to the simpler. (Breiman et al., Classification and Regression Trees, 1984, section 3.4.3.)
     """
     measured = []
     with progress.task("choose prompts", len(candidates)) as task:
@@ -69,7 +69,7 @@ def choose_prompts(
             measured.append(Candidate(candidate, scores))
             task.advance(note=f"Dice {scores.mean():.3f}")
     groups = [target.group_id for target in targets]
-    best = max(measured, key=lambda candidate: group_means(candidate.dice, groups).mean())
+    best = max(measured, key=lambda candidate: np.mean(candidate.dice))
     return next(one.prompts for one in measured if ties(one.dice, best.dice, groups)), measured
 
 

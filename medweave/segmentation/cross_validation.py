@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medweave.config import Compute, Segmentation
-from medweave.data.leads import group_means, lead_over
+from medweave.data.leads import lead_over
 from medweave.data.splits import group_folds
 from medweave.segmentation.metrics import image_metrics
 from medweave.segmentation.networks import architecture_of
@@ -94,7 +94,7 @@ def choose_snapshot(scores: np.ndarray, groups: Sequence[str]) -> int:
     The last one, unless an earlier one is better by more than one standard error of the paired difference, over groups:
     a peak within the noise of a few patients is no reason to cut a falling learning rate short.
     """
-    best = int(group_means(scores, groups).mean(axis=0).argmax())
+    best = int(scores.mean(axis=0).argmax())
     lead = lead_over(scores[:, -1], scores[:, best], groups)
     return best if lead.mean > lead.standard_error else scores.shape[1] - 1
 

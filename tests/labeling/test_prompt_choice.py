@@ -106,8 +106,8 @@ def test_a_lead_within_the_noise_is_a_tie_and_goes_to_the_first():
 
 
 def test_images_of_one_patient_do_not_outvote_others():
-    """Leads of .25 thrice and of -.1 once: .16 +- .09 over images, .08 +- .18, a tie, over two patients."""
-    scores, best = np.array([0.5, 0.5, 0.5, 0.5]), np.array([0.75, 0.75, 0.75, 0.4])
+    """Leads of .25 thrice and of -.2 once: .14 +- .11 over images, .14 +- .17, a tie, over two patients."""
+    scores, best = np.array([0.5, 0.5, 0.5, 0.5]), np.array([0.75, 0.75, 0.75, 0.3])
     assert not ties(scores, best, "abcd")
     assert ties(scores, best, "aaab")
     assert not ties(scores, best, "aaaa") and ties(best, best, "aaaa")

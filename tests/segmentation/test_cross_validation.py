@@ -76,11 +76,11 @@ def test_it_stops_early_only_for_a_lead_beyond_the_noise():
 
 
 def test_images_of_one_patient_are_not_independent_evidence_for_an_earlier_stop():
-    """Leads of .05 on six images, of as many patients or of one, beside two of -.03 and -.01."""
+    """Leads of .05 on six images, of as many patients or of one, beside two of -.06 and -.04: a mean lead of .025."""
     last = np.full(8, 0.5)
-    scores = np.stack([np.add(last, [0.05] * 6 + [-0.03, -0.01]), last], axis=1)
-    assert choose_snapshot(scores, "abcdefgh") == 0  # lead .033, standard error .012
-    assert choose_snapshot(scores, "aaaaaabc") == 1  # lead .003, standard error .024
+    scores = np.stack([np.add(last, [0.05] * 6 + [-0.06, -0.04]), last], axis=1)
+    assert choose_snapshot(scores, "abcdefgh") == 0  # standard error .016
+    assert choose_snapshot(scores, "aaaaaabc") == 1  # standard error .028
 
 
 def test_the_card_says_where_it_stopped_and_the_seed_repeats_it(tmp_path, recipe, compute, discs):
